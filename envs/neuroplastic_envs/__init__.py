@@ -1,0 +1,13 @@
+"""Gymnasium environments, useful without anything else of neuroplastic.
+
+Importing this package registers them, so both of these work:
+``gymnasium.make("neuroplastic_envs:neuroplastic/Quadruped-v0")``, or the bare id after ``import neuroplastic_envs``.
+"""
+
+from gymnasium import register
+
+register(
+    id="neuroplastic/Quadruped-v0",
+    entry_point="neuroplastic_envs.quadruped.env:QuadrupedEnv",
+    max_episode_steps=1000,
+)
