@@ -1,0 +1,132 @@
+"""A policy whose weights change while it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuroplastic.errors import ArgumentError, check_name, check_range, check_shape
+from neuroplastic.genome import Layout
+from neuroplastic.plastic.kernels import ACTIVATIONS, BACKENDS
+from neuroplastic.plastic.rules import Layer, LivingLayer, Rule
+
+
+class Policy(Protocol):
+    """What a rollout runs: B lives side by side, none of which depends on the others."""
+
+    layout: Layout
+
+    def birth(self, genomes: Tensor, seeds: Sequence[int] | np.ndarray) -> None:
+        """B new lives, the old ones forgotten: genomes [B, D], seeds [B]."""
+
+    def act(self, observations: Tensor, rewards: Tensor, rows: Sequence[int]) -> Tensor:
+        """One step of some lives: observations [b, I] and rewards of the step before [b] -> outputs [b, O]."""
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """Name of a layer -> a copy of its weights [B, O, I] as the next step will use them."""
+        ...
+
+
+class PlasticNetwork:
+    """Plastic layers one after the other, without biases. A `Policy`.
+
+    Args:
+        inputs: size of an observation.
+        outputs: size of an action.
+        hidden: sizes of the layers between.
+        rule: how the weights of every layer change.
+        activation: of the hidden units, one of `kernels.ACTIVATIONS`.
+        output_activation: of the last layer. Its rule sees what this gives, so a task that squashes actions by itself
+            takes "linear".
+        backend: "cpu" (fused) or "reference" (plain torch).
+        dtype: torch.float32, or torch.float64 on the reference.
+
+    Attributes:
+        layout: of a genome: ``layer0.A``, ``layer0.B``, …, ``layer1.A``, ….
+
+    Raises:
+        ArgumentError: a size is below 1, or the backend does not know the dtype.
+        UnknownNameError: no such activation or backend.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        hidden: Sequence[int] = (),
+        *,
+        rule: Rule,
+        activation: str = "tanh",
+        output_activation: str = "tanh",
+        backend: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        sizes = [inputs, *hidden, outputs]
+        for argument, size in zip(["inputs", *["hidden"] * len(hidden), "outputs"], sizes, strict=True):
+            check_range(argument, size, low=1)
+        check_name("activation", activation, ACTIVATIONS)
+        check_name("output_activation", output_activation, ACTIVATIONS)
+        check_name("backend", backend, BACKENDS)
+        allowed = [torch.float32] if backend == "cpu" else [torch.float32, torch.float64]
+        if dtype not in allowed:
+            raise ArgumentError(f"dtype: expected one of {allowed} for backend {backend!r}; got {dtype}")
+        activations = [activation] * len(hidden) + [output_activation]
+        self.rule, self.dtype = rule, dtype
+        self.layers = [
+            Layer(f"layer{n}", before, after, activations[n], backend, dtype)
+            for n, (before, after) in enumerate(pairwise(sizes))
+        ]
+        self.layout = Layout.nest({layer.name: rule.layout(layer.inputs, layer.outputs) for layer in self.layers})
+        self._born = 0
+        self._living: list[LivingLayer] = []
+
+    def birth(self, genomes: Tensor, seeds: Sequence[int] | np.ndarray) -> None:
+        """B new lives, the old ones forgotten.
+
+        Args:
+            genomes: [B, D].
+            seeds: integers [B]; initial weights that do not evolve come from them.
+
+        Raises:
+            ShapeError: genomes or seeds have another shape.
+        """
+        check_shape("genomes", genomes, ["B", self.layout.size])
+        check_shape("seeds", np.asarray(seeds, object), [len(genomes)])
+        arrays, seeds = self.layout.split(genomes.detach().to(self.dtype)), [int(seed) for seed in seeds]
+        self._born, self._living = len(genomes), []
+        for layer in self.layers:
+            names = self.rule.layout(layer.inputs, layer.outputs)
+            own = {name: arrays[f"{layer.name}.{name}"] for name in names}
+            self._living.append(self.rule.birth(layer, own, seeds))
+
+    def act(self, observations: Tensor, rewards: Tensor, rows: Sequence[int]) -> Tensor:
+        """One step of some of the lives: outputs [b, O], and weights changed.
+
+        Args:
+            observations: [b, I].
+            rewards: of the step before [b].
+            rows: which lives these are: b distinct numbers below B. The others stay as they are.
+
+        Raises:
+            ShapeError: an argument has another shape.
+            ArgumentError: rows are not distinct or not among the B of the last birth.
+        """
+        check_shape("observations", observations, [len(rows), self.layers[0].inputs])
+        check_shape("rewards", rewards, [len(rows)])
+        if len(set(rows)) < len(rows) or not all(0 <= row < self._born for row in rows):
+            raise ArgumentError(f"rows: expected distinct numbers below {self._born}, the lives born; got {list(rows)}")
+        activity = observations.to(self.dtype).contiguous()
+        signal, index = rewards.to(self.dtype), torch.tensor(rows, dtype=torch.int64)
+        for layer in self._living:
+            activity = layer.step(activity, signal, index)
+        return activity
+
+    def weights(self) -> dict[str, Tensor]:
+        """Name of a layer -> a copy of its weights [B, O, I] as the next step will use them."""
+        return {layer.name: living.weights() for layer, living in zip(self.layers, self._living, strict=True)}

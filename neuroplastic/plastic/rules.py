@@ -1,0 +1,72 @@
+"""What a plasticity rule is: which numbers evolve, and how a layer lives by them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuroplastic.genome import Layout
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a rule is told about the layer that lives by it.
+
+    Attributes:
+        name: unique in the network; with a row's seed it decides all that is random at the row's birth.
+        inputs: I, units before the synapses.
+        outputs: O, units after them.
+        activation: one of `kernels.ACTIVATIONS`.
+        backend: one of `kernels.BACKENDS`; a rule written in plain torch may ignore it.
+        dtype: of every number of the layer.
+    """
+
+    name: str
+    inputs: int
+    outputs: int
+    activation: str = "tanh"
+    backend: str = "cpu"
+    dtype: torch.dtype = torch.float32
+
+
+class LivingLayer(ABC):
+    """B layers of one shape that live side by side, each with its own coefficients, weights and what else changes."""
+
+    @abstractmethod
+    def step(self, pre: Tensor, signal: Tensor, rows: Tensor) -> Tensor:
+        """Activity before -> activity after, and the change of the weights that follows from both.
+
+        Args:
+            pre: o_i, activity of the units before the synapses [b, I], contiguous.
+            signal: what the environment paid for the step before [b]; most rules ignore it.
+            rows: which of the B rows these are, int64 [b], distinct and in range (the network sees to it). The others
+                stay as they are.
+
+        Returns:
+            o_j, activity of the units after the synapses [b, O]. No row of it depends on the other rows.
+        """
+
+    @abstractmethod
+    def weights(self) -> Tensor:
+        """A copy of the weights as the next step will use them: w_ij at [b, j, i] of [B, O, I]."""
+
+
+class Rule(ABC):
+    """How synapses change. Rules are small, immutable and picklable; what lives is the `LivingLayer`."""
+
+    @abstractmethod
+    def layout(self, inputs: int, outputs: int) -> Layout:
+        """What evolves in one layer of I inputs and O outputs."""
+
+    @abstractmethod
+    def birth(self, layer: Layer, coefficients: Mapping[str, Tensor], seeds: Sequence[int]) -> LivingLayer:
+        """B newborn layers.
+
+        Args:
+            coefficients: the arrays of `layout`, name -> [B, *shape].
+            seeds: one for each row [B]; a row's birth depends on its own coefficients and seed alone.
+        """
