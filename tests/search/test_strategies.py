@@ -1,0 +1,216 @@
+"""What every registered strategy keeps. Registering one tests it."""
+
+import json
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load, save
+from torch import Tensor
+
+from neuroplastic.errors import ArgumentError, OrderError, ShapeError
+from neuroplastic.search import Strategy, strategies
+
+D = 7
+seeds = st.integers(0, 2**63)
+# Options beside the defaults, so that every part of a strategy's state is there to be lost.
+VARIANTS = [
+    *((name, {}) for name in strategies),
+    ("openai-es", {"momentum": 0.9, "sigma_decay": 0.9, "sigma_min": 0.05, "learning_rate_decay": 0.9}),
+    ("openai-es", {"optimizer": "adam", "weight_decay": 0.1, "penalty": 0.01, "shaping": "centered-rank+z-score"}),
+    ("openai-es", {"shaping": "z-score", "learning_rate": 0.05}),
+]
+
+
+@pytest.fixture(scope="module", params=VARIANTS, ids=str)
+def make(request) -> Callable[..., Strategy]:
+    name, options = request.param
+    return lambda size=D, **more: strategies[name](torch.zeros(size), **{"population": 20, **options, **more})
+
+
+def sphere(rows: Tensor) -> Tensor:
+    return -(rows.double() - 0.5).square().sum(dim=1)
+
+
+def rows_of(strategy: Strategy) -> Tensor:
+    population = strategy.ask()
+    return population.rows(range(len(population)))
+
+
+def generation(strategy: Strategy) -> Tensor:
+    rows = rows_of(strategy)
+    strategy.tell(sphere(rows))
+    return rows
+
+
+def through_a_file(state: dict) -> dict:
+    """As a checkpoint keeps it: tensors in safetensors, the rest in JSON."""
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    plain = {name: value for name, value in state.items() if not isinstance(value, Tensor)}
+    return load(save(tensors)) | json.loads(json.dumps(plain, allow_nan=False))
+
+
+def test_asks_for_finite_float32_rows(make):
+    strategy = make()
+    rows = rows_of(strategy)
+    assert rows.shape == (20, D)
+    assert rows.dtype == strategy.center.dtype == torch.float32
+    assert torch.isfinite(rows).all()
+    assert len(rows.unique(dim=0)) == 20
+    assert all(isinstance(value, float) for value in strategy.metrics().values())
+
+
+@settings(deadline=None)
+@given(seeds)
+def test_the_seed_decides(make, seed):
+    one, same, other = make(seed=seed), make(seed=seed), make(seed=seed + 1)
+    for _ in range(3):
+        rows = generation(one)
+        assert torch.equal(rows, generation(same))
+        assert not torch.equal(rows, generation(other))
+    assert torch.equal(one.center, same.center)
+
+
+def test_generations_differ(make):
+    strategy = make()
+    first, second = generation(strategy), generation(strategy)
+    assert not torch.equal(first - first.mean(dim=0), second - second.mean(dim=0))
+
+
+def test_asking_again_gives_the_same_population(make):
+    strategy = make()
+    assert torch.equal(rows_of(strategy), rows_of(strategy))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, st.integers(0, 4), st.integers(1, 4), st.booleans())
+def test_saved_and_loaded_it_goes_on_bit_for_bit(make, seed, before, after, between_ask_and_tell):
+    whole, first = make(seed=seed), make(seed=seed)
+    for _ in range(before):
+        generation(whole)
+        generation(first)
+    if between_ask_and_tell:
+        first.ask()
+    second = make(seed=0)
+    second.ask()  # a population of the state that is given up
+    second.load_state_dict(through_a_file(first.state_dict()))
+    for _ in range(after):
+        assert torch.equal(generation(second), generation(whole))
+    assert torch.equal(second.center, whole.center)
+    assert second.metrics() == whole.metrics()
+
+
+def test_what_is_saved_does_not_change_and_what_is_loaded_is_copied(make):
+    strategy, other = make(), make()
+    generation(strategy)
+    state = strategy.state_dict()
+    kept = {name: value.clone() if isinstance(value, Tensor) else value for name, value in state.items()}
+    other.load_state_dict(kept)
+    for value in kept.values():
+        if isinstance(value, Tensor):
+            value.fill_(7)
+    generation(strategy)
+    strategy.load_state_dict(state)
+    assert torch.equal(generation(strategy), generation(other))
+    assert torch.equal(strategy.center, other.center)
+
+
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(make):
+    strategy, state = make(), make(size=D).state_dict()
+    rows = rows_of(strategy)
+    with pytest.raises(ArgumentError, match="state: expected the entries"):
+        strategy.load_state_dict({name: value for name, value in state.items() if name != "center"})
+    with pytest.raises(ArgumentError, match="state: expected the entries"):
+        strategy.load_state_dict(state | {"other": 1})
+    with pytest.raises(ArgumentError, match="center"):
+        strategy.load_state_dict(state | {"center": 1})
+    with pytest.raises(ShapeError, match="center"):
+        strategy.load_state_dict(make(size=D + 1).state_dict())
+    assert torch.equal(rows_of(strategy), rows)
+
+
+def test_the_population_survives_a_pickle_and_what_comes_after(make):
+    strategy = make()
+    population = strategy.ask()
+    rows, sent = rows_of(strategy), pickle.dumps(population)
+    strategy.tell(sphere(rows))
+    assert torch.equal(population.rows(range(20)), rows)
+    assert torch.equal(pickle.loads(sent).rows(range(20)), rows)
+
+
+def test_tell_without_ask_is_refused(make):
+    strategy = make()
+    with pytest.raises(OrderError, match="ask"):
+        strategy.tell(torch.zeros(20))
+    generation(strategy)
+    with pytest.raises(OrderError, match="ask"):
+        strategy.tell(torch.zeros(20))
+
+
+@pytest.mark.parametrize("shape", [(19,), (21,), (20, 1), ()])
+def test_fitness_of_another_shape_is_refused_and_can_be_told_again(make, shape):
+    strategy, same = make(), make()
+    rows = rows_of(strategy)
+    with pytest.raises(ShapeError, match=r"fitness: expected shape \[20\]"):
+        strategy.tell(torch.zeros(shape))
+    strategy.tell(sphere(rows))
+    generation(same)
+    assert torch.equal(strategy.center, same.center)
+
+
+@pytest.mark.parametrize("form", [list, tuple, np.asarray, torch.tensor, lambda fitness: torch.tensor(fitness).float()])
+def test_fitness_may_come_as_anything_that_holds_numbers(make, form):
+    fitness = np.arange(20.0)
+    strategy, same = make(), make()
+    strategy.ask()
+    same.ask()
+    strategy.tell(form(fitness))
+    same.tell(fitness)
+    assert torch.equal(strategy.center, same.center)
+
+
+odd = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1e308, -1e308, 5e-324])
+
+
+@settings(deadline=None)
+@given(seeds, st.lists(st.lists(st.one_of(odd, st.floats()), min_size=20, max_size=20), min_size=1, max_size=3))
+def test_no_fitness_breaks_it(make, seed, generations):
+    strategy = make(seed=seed)
+    for fitness in generations:
+        strategy.ask()
+        strategy.tell(fitness)
+        assert torch.isfinite(strategy.center).all()
+    assert torch.isfinite(rows_of(strategy)).all()
+
+
+def test_the_center_given_is_copied(make):
+    given_center = torch.zeros(D)
+    strategy = type(make())(given_center)
+    given_center += 1
+    assert torch.equal(strategy.center, torch.zeros(D))
+
+
+@pytest.mark.parametrize("center", [torch.zeros(2, 2), torch.zeros(0), torch.tensor([0.0, float("nan")])])
+@pytest.mark.parametrize("name", strategies)
+def test_a_center_that_cannot_be_is_refused(name, center):
+    with pytest.raises(ArgumentError, match="center: expected"):
+        strategies[name](center)
+
+
+def test_it_goes_up(make):
+    strategy = make()
+    for _ in range(60):
+        generation(strategy)
+    start = sphere(torch.zeros(1, D))
+    assert sphere(strategy.center[None]) > 0.5 * start
+
+
+@pytest.mark.parametrize("name", strategies)
+@pytest.mark.parametrize("options", [{"population": 0}, {"sigma": 0.0}, {"sigma": -1.0}, {"sigma": float("nan")}])
+def test_options_out_of_range_are_refused(name, options):
+    with pytest.raises(ArgumentError, match=f"{next(iter(options))}: expected"):
+        strategies[name](torch.zeros(D), **options)
