@@ -1,0 +1,67 @@
+"""Between a network's vectors and an environment's spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from neuroplastic.errors import SpaceError
+
+Vector = NDArray[np.float32]
+
+
+def observation_reader(space: spaces.Space) -> tuple[int, Callable[[Any], Any]]:
+    """The number of inputs, and what turns an observation into that many numbers.
+
+    Boxes are flattened, discrete observations one-hot encoded, tuples and dicts of them joined (as Gymnasium does).
+
+    Raises:
+        SpaceError: the space has no flat form of fixed length (graphs, sequences, text).
+    """
+    if not space.is_np_flattenable:
+        raise SpaceError(f"observation space: expected one that can be flattened to a fixed length; got {space}")
+    size = spaces.flatdim(space)
+    if isinstance(space, spaces.Box):
+        return size, np.ravel
+    return size, lambda observation: spaces.flatten(space, observation)
+
+
+def action_writer(space: spaces.Space) -> tuple[int, Callable[[Vector], Any]]:
+    """The number of outputs, and what turns that many finite numbers into an action.
+
+    Discrete: the unit with the largest output. Box: outputs in [-1, 1] are stretched over [low, high], and clipped
+    there; a side without a bound passes outputs through as they are.
+
+    Raises:
+        SpaceError: the space is neither discrete nor a box of floating-point numbers.
+    """
+    if isinstance(space, spaces.Discrete):
+        start = int(space.start)
+        return int(space.n), lambda output: start + int(output.argmax())
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        bounded = np.isfinite(space.low) & np.isfinite(space.high)
+        low = np.where(bounded, space.low, -1).astype(space.dtype)
+        high = np.where(bounded, space.high, 1).astype(space.dtype)
+        middle, half = (high + low) / 2, (high - low) / 2
+
+        def stretch(output: Vector) -> Any:
+            action = middle + half * output.reshape(space.shape)
+            return np.clip(action, space.low, space.high)
+
+        return int(np.prod(space.shape)), stretch
+    raise SpaceError(f"action space: expected Discrete or a Box of floats; got {space}")
+
+
+def zero_action(space: spaces.Space) -> Any:
+    """The action that does nothing: zeros of a box.
+
+    Raises:
+        SpaceError: the space has no zero.
+    """
+    if isinstance(space, spaces.Box):
+        return np.clip(np.zeros(space.shape, space.dtype), space.low, space.high)
+    raise SpaceError(f"task.idle: expected an environment with box actions, which have a zero; got {space}")

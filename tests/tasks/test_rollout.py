@@ -1,0 +1,181 @@
+"""A task in Gymnasium environments, against loops written by hand."""
+
+import pickle
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuroplastic.errors import ArgumentError, SpaceError
+from neuroplastic.plastic import HebbianRule, PlasticNetwork
+from neuroplastic.search.base import DensePopulation
+from neuroplastic.tasks.life import LifeRules
+from neuroplastic.tasks.rollout import RolloutTask
+
+POLICY = partial(PlasticNetwork, hidden=[5], rule=HebbianRule(normaliser="max"))
+SEEDS = np.array([11, 12])
+
+
+class Script(gymnasium.Env):
+    """Pays what it was told to pay, ends when it was told to end, and remembers its actions."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,))
+    action_space = spaces.Box(-1, 1, (1,))
+
+    def __init__(self, rewards: tuple[float, ...] = (1.0,) * 20, end: int = 99, bonus: float = 0.0, fault: str = ""):
+        self.rewards, self.end, self.bonus, self.fault = rewards, end, bonus, fault
+        self.actions: list[float] = []
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self.actions.clear()
+        if self.fault == "reset":
+            raise RuntimeError("no ground to stand on")
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self.actions.append(float(action[0]))
+        t = len(self.actions)
+        if self.fault == "step" and t == 3:
+            raise RuntimeError("the leg came off")
+        observation = np.float32([t, self.np_random.random()])
+        info = {"distance": float(t)} if t > 1 else {}
+        return observation, self.rewards[t - 1] + self.bonus, t >= self.end, t >= len(self.rewards), info
+
+
+@pytest.fixture(autouse=True)
+def _registered():
+    gymnasium.register("test/Script-v0", Script)
+    yield
+    gymnasium.registry.pop("test/Script-v0")
+
+
+def genomes(task: RolloutTask, members: int) -> DensePopulation:
+    return DensePopulation(torch.randn(members, task.layout.size))
+
+
+def script(rules: LifeRules, **options: Any) -> tuple[float, int]:
+    """(fitness, steps) of one life."""
+    task = RolloutTask("test/Script-v0", POLICY, env_options=options, rules=rules)
+    tried = task.evaluate(genomes(task, 1), [0], SEEDS[:1])
+    task.close()
+    return float(tried.fitness[0, 0]), int(tried.steps[0, 0])
+
+
+def test_equals_a_loop_written_by_hand() -> None:
+    task = RolloutTask("CartPole-v1", POLICY, batch=3)
+    population = genomes(task, 5)
+    tried = task.evaluate(population, [4, 1, 0, 2], SEEDS)
+    for member, index in enumerate([4, 1, 0, 2]):
+        for episode, seed in enumerate(SEEDS):
+            env, policy = gymnasium.make("CartPole-v1"), POLICY(inputs=4, outputs=2)
+            policy.birth(population.rows([index]), [seed])
+            observation, _ = env.reset(seed=int(seed))
+            total, over, reward = 0.0, False, 0.0
+            while not over:
+                output = policy.act(torch.from_numpy(observation)[None], torch.tensor([reward]), [0])
+                observation, reward, terminated, truncated, _ = env.step(int(output.argmax()))
+                reward = float(reward)
+                total, over = total + reward, terminated or truncated
+            assert tried.fitness[member, episode] == total == tried.steps[member, episode]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=9), st.integers(1, 5), st.integers(0, 2**31 - 1))
+def test_a_trial_depends_on_its_genome_and_seed_alone(index: list[int], batch: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    seeds = np.array([seed, seed // 2])
+    task = RolloutTask("CartPole-v1", POLICY, batch=batch, rules=LifeRules(horizon=40))
+    population = genomes(task, 7)
+    together = task.evaluate(population, index, seeds).fitness
+    for row, member in enumerate(index):
+        alone = RolloutTask("CartPole-v1", POLICY, batch=1, rules=LifeRules(horizon=40))
+        np.testing.assert_array_equal(together[row], alone.evaluate(population, [member], seeds).fitness[0])
+
+
+def test_variations_are_averaged() -> None:
+    task = RolloutTask("test/Script-v0", POLICY, variations=[{"bonus": 0.0}, {"bonus": 3.0}], measures=["distance"])
+    tried = task.evaluate(genomes(task, 2), [0, 1], SEEDS)
+    np.testing.assert_array_equal(tried.fitness, np.full((2, 2), 20 + 30.0))
+    np.testing.assert_array_equal(tried.steps, np.full((2, 2), 40))
+    np.testing.assert_array_equal(tried.measures["distance"], np.full((2, 2), 20.0))
+
+
+def test_idle_steps_act_with_zero_and_do_not_count() -> None:
+    task = RolloutTask("test/Script-v0", POLICY, rules=LifeRules(idle=6, horizon=15))
+    tried = task.evaluate(genomes(task, 1), [0], SEEDS[:1])
+    actions = task._life(0, 0).env.unwrapped.actions  # type: ignore[attr-defined]
+    assert actions[:6] == [0.0] * 6
+    assert 0.0 not in actions[6:]
+    assert tried.fitness[0, 0] == 9
+    assert tried.steps[0, 0] == 15
+
+
+def test_the_first_observation_after_the_idle_steps_is_fresh() -> None:
+    life = RolloutTask("test/Script-v0", POLICY, rules=LifeRules(idle=6)).make({}).begin(seed=1)
+    assert life.observation[0] == 6
+
+
+def test_patience_counts_negative_rewards_in_a_row() -> None:
+    rewards = (1.0, -1.0, -1.0, 1.0, -1.0, -1.0, -1.0, -1.0, 1.0)
+    assert script(LifeRules(patience=2), rewards=rewards) == (-3.0, 7)
+    assert script(LifeRules(patience=4), rewards=rewards) == (-3.0, 9)
+
+
+def test_grace_holds_off_patience_and_the_end() -> None:
+    assert script(LifeRules(patience=2, grace=5), rewards=(-1.0,) * 20) == (-8.0, 8)
+    assert script(LifeRules(), end=4) == (4.0, 4)
+    assert script(LifeRules(grace=7), end=4) == (8.0, 8)
+
+
+@pytest.mark.parametrize("fault", ["reset", "step"])
+def test_a_faulty_environment_is_a_failed_trial(fault: str) -> None:
+    task = RolloutTask("test/Script-v0", POLICY, variations=[{}, {"fault": fault}], batch=2)
+    tried = task.evaluate(genomes(task, 3), [0, 1, 2], SEEDS)
+    assert np.isnan(tried.fitness).all()
+    (reason,) = tried.failures
+    assert reason.startswith("RuntimeError: ")
+    assert tried.failures[reason] == 6
+    sound = RolloutTask("test/Script-v0", POLICY)
+    assert not sound.evaluate(genomes(sound, 1), [0], SEEDS).failures
+
+
+def test_a_network_that_diverges_fails_alone() -> None:
+    policy = partial(PlasticNetwork, rule=HebbianRule(normaliser="max"), output_activation="linear")
+    task = RolloutTask("test/Script-v0", policy)
+    rows = torch.randn(3, task.layout.size)
+    rows[1] *= 1e30
+    tried = task.evaluate(DensePopulation(rows), [0, 1, 2], SEEDS[:1])
+    assert np.isnan(tried.fitness).tolist() == [[False], [True], [False]]
+    assert tried.failures == {"TrialError: the network's output is not finite": 1}
+
+
+def test_a_used_task_can_be_pickled() -> None:
+    task = RolloutTask("CartPole-v1", POLICY)
+    population = genomes(task, 2)
+    tried = task.evaluate(population, [0, 1], SEEDS)
+    again = pickle.loads(pickle.dumps(task)).evaluate(population, [0, 1], SEEDS)
+    np.testing.assert_array_equal(tried.fitness, again.fitness)
+
+
+def test_what_cannot_work_is_refused_before_any_trial() -> None:
+    with pytest.raises(ArgumentError, match=r"task\.env.*NoSuch-v0"):
+        RolloutTask("NoSuch-v0", POLICY).check()
+    with pytest.raises(ArgumentError, match=r"test/Script-v0.*wings"):
+        RolloutTask("test/Script-v0", POLICY, variations=[{}, {"wings": 2}]).check()
+    with pytest.raises(SpaceError, match=r"task\.idle"):
+        RolloutTask("CartPole-v1", POLICY, rules=LifeRules(idle=3)).check()
+    with pytest.raises(ArgumentError, match=r"task\.batch.*0"):
+        RolloutTask("CartPole-v1", POLICY, batch=0)
+    with pytest.raises(ArgumentError, match=r"task\.patience.*-1"):
+        LifeRules(patience=-1)
+    with pytest.raises(ArgumentError, match=r"task\.idle"):
+        LifeRules(horizon=10, idle=10)
+    with pytest.raises(ArgumentError, match=r"task\.variations"):
+        RolloutTask("CartPole-v1", POLICY, variations=[])

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from neuroplastic.errors import SpaceError
+from neuroplastic.tasks.spaces import action_writer, observation_reader, zero_action
+
+finite = st.floats(-1e3, 1e3, width=32)
+
+
+@given(hnp.arrays(np.float32, (2, 3), elements=finite), st.integers(0, 4))
+def test_observations_are_flattened_as_gymnasium_does(box: np.ndarray, number: int) -> None:
+    space = spaces.Dict({"a": spaces.Box(-1e3, 1e3, (2, 3)), "b": spaces.Discrete(5)})
+    size, read = observation_reader(space)
+    vector = read({"a": box, "b": number})
+    assert size == len(vector) == 11
+    np.testing.assert_array_equal(vector[:6], box.ravel())
+    np.testing.assert_array_equal(vector[6:], np.eye(5)[number])
+
+
+@given(hnp.arrays(np.float32, 3, elements=st.floats(-1, 1, width=32)), finite, st.floats(0.125, 100, width=32))
+def test_a_bounded_box_is_stretched(output: np.ndarray, low: float, width: float) -> None:
+    space = spaces.Box(np.float32(low), np.float32(low + width), (3,))
+    size, write = action_writer(space)
+    action = write(output)
+    assert size == 3
+    assert space.contains(action)
+    np.testing.assert_allclose(action, low + (output + 1) / 2 * width, rtol=1e-4, atol=1e-3)
+
+
+def test_outputs_beyond_one_are_clipped_and_sides_without_bound_pass_through() -> None:
+    space = spaces.Box(np.float32([-2, -np.inf]), np.float32([2, np.inf]))
+    _, write = action_writer(space)
+    np.testing.assert_array_equal(write(np.float32([7, 7])), np.float32([2, 7]))
+    np.testing.assert_array_equal(zero_action(space), [0, 0])
+
+
+@given(hnp.arrays(np.float32, 4, elements=finite, unique=True), st.integers(-3, 3))
+def test_a_discrete_action_is_the_largest_output(output: np.ndarray, start: int) -> None:
+    size, write = action_writer(spaces.Discrete(4, start=start))
+    assert size == 4
+    assert write(output) == start + max(range(4), key=lambda i: output[i])
+
+
+def test_spaces_that_cannot_be_served_are_named() -> None:
+    with pytest.raises(SpaceError, match="observation space.*Sequence"):
+        observation_reader(spaces.Sequence(spaces.Discrete(2)))
+    with pytest.raises(SpaceError, match="action space.*MultiBinary"):
+        action_writer(spaces.MultiBinary(3))
+    with pytest.raises(SpaceError, match=r"task\.idle.*Discrete"):
+        zero_action(spaces.Discrete(2))
