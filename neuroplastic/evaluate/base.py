@@ -1,0 +1,36 @@
+"""Where trials run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroplastic.search.base import Population
+from neuroplastic.tasks.base import Evaluation
+
+Progress = Callable[[int, int], None]
+"""Called with members done and members in all. What it raises ends the evaluation."""
+
+
+class Evaluator(ABC):
+    """Tries whole populations; a context manager that frees its workers."""
+
+    @abstractmethod
+    def evaluate(
+        self, population: Population, seeds: NDArray[np.int64], progress: Progress | None = None
+    ) -> Evaluation:
+        """Tries every member in one episode for each of seeds [E]; the result's rows are in the population's order."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees what was built."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

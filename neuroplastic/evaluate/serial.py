@@ -1,0 +1,32 @@
+"""Trials run in this process."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroplastic.evaluate.base import Evaluator, Progress
+from neuroplastic.search.base import Population
+from neuroplastic.tasks.base import Evaluation, Task
+
+
+class SerialEvaluator(Evaluator):
+    """One block of members after the other, here."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def evaluate(
+        self, population: Population, seeds: NDArray[np.int64], progress: Progress | None = None
+    ) -> Evaluation:
+        parts: list[Evaluation] = []
+        total = len(population)
+        for start in range(0, total, self.task.batch):
+            block = range(start, min(start + self.task.batch, total))
+            parts.append(self.task.evaluate(population, block, seeds))
+            if progress is not None:
+                progress(block.stop, total)
+        return Evaluation.concatenate(parts)
+
+    def close(self) -> None:
+        self.task.close()
