@@ -1,0 +1,91 @@
+"""The agent file: a genome, and the recipe that says what it is a genome of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError
+from neuroplastic.experiment import storage
+from neuroplastic.experiment.build import build_task
+from neuroplastic.experiment.recipe import Recipe, parse_recipe
+from neuroplastic.genome import Layout
+from neuroplastic.tasks.rollout import RolloutTask
+
+
+@dataclass(frozen=True)
+class Agent:
+    """What evolution found.
+
+    Attributes:
+        genome: [D] float32.
+        recipe: of the run that found it, with the versions that computed it.
+        layout: of the genome.
+        generation: after which it was saved.
+    """
+
+    genome: Tensor
+    recipe: Recipe
+    layout: Layout
+    generation: int
+
+    def save(self, path: Path) -> None:
+        """Writes the agent file.
+
+        Raises:
+            RunError: the disk is full or refuses.
+        """
+        meta = {"recipe": self.recipe.model_dump(), "layout": self.layout.to_json(), "generation": self.generation}
+        storage.save(path, "agent", {"genome": self.genome}, meta)
+
+    @classmethod
+    def load(cls, path: Path, *, trust: bool = False) -> Agent:
+        """Reads an agent file, or a run folder's center.
+
+        Args:
+            path: of the file or folder.
+            trust: whether the recipe may name modules outside this project, which runs their code.
+
+        Raises:
+            DamagedFileError: the file is missing, cut, foreign, or contradicts itself.
+            RecipeError: its recipe names code of others, and ``trust`` is False.
+        """
+        if path.is_dir():
+            path = path / "center.safetensors"
+        tensors, meta = storage.load(path, "agent")
+        try:
+            recipe = parse_recipe(meta["recipe"])
+            layout = Layout.from_json(meta["layout"])
+            genome, generation = tensors["genome"], int(meta["generation"])
+        except NeuroplasticError as error:
+            raise DamagedFileError(f"{path}: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedFileError(f"{path}: expected an agent's recipe, layout and genome; {error!r}") from error
+        if tuple(genome.shape) != (layout.size,) or genome.dtype != torch.float32:
+            raise DamagedFileError(
+                f"{path}: expected a float32 genome of {layout.size} numbers; got {genome.dtype} {list(genome.shape)}"
+            )
+        foreign = recipe.code_of_others()
+        if foreign and not trust:
+            raise RecipeError(
+                f"{path}: its recipe loads code from outside this project ({', '.join(foreign)}); "
+                "if you know and trust that code, say --trust"
+            )
+        return cls(genome, recipe, layout, generation)
+
+    def task(self) -> RolloutTask:
+        """The task that it was evolved on.
+
+        Raises:
+            DamagedFileError: the genome is not one of that task.
+        """
+        task = build_task(self.recipe)
+        if task.layout != self.layout:
+            raise DamagedFileError(
+                f"agent: its genome of {self.layout.size} numbers does not fit {self.recipe.task.env}, "
+                f"where its recipe makes one of {task.layout.size}"
+            )
+        return task

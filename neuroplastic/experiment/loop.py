@@ -1,0 +1,104 @@
+"""The one loop: every learner is driven by it, from its first generation or from where it stopped."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Mapping
+from types import FrameType
+from typing import Protocol
+
+from neuroplastic.errors import NeuroplasticError, RunError
+from neuroplastic.evaluate.serial import SerialEvaluator
+from neuroplastic.experiment.build import Cost, build_learner, build_task, measure_cost, versions
+from neuroplastic.experiment.run import RunFolder
+
+
+class Reporter(Protocol):
+    """Who tells the person how it goes."""
+
+    def begin(self, cost: Cost, generation: int, steps: int, generations: int) -> None: ...
+    def members(self, done: int, total: int) -> None: ...
+    def generation(self, metrics: Mapping[str, float]) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+class Stopped(Exception):
+    """Somebody asked to stop, and nothing is half done."""
+
+
+class Stop:
+    """Turns Ctrl-C and SIGTERM into `Stopped` at moments when nothing is half done; a second one ends at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def check(self) -> None:
+        """Raises `Stopped` if somebody asked to stop."""
+        if self.asked:
+            raise Stopped
+
+    def __enter__(self) -> Stop:
+        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def evolve(folder: RunFolder, reporter: Reporter) -> bool:
+    """Runs the folder's recipe to its last generation, from its newest checkpoint if it has one.
+
+    Returns:
+        True when the run is complete; False when it was asked to stop, with a checkpoint of all it found.
+
+    Raises:
+        RecipeError, ArgumentError, SpaceError, MissingExtraError: before work starts.
+        TrialError: too many trials of a generation failed; the generations before are saved.
+        RunError: the disk is full, or no checkpoint can be used; older checkpoints are untouched.
+    """
+    recipe = folder.recipe
+    task = build_task(recipe)
+    with SerialEvaluator(task) as evaluator, Stop() as stop:
+
+        def progress(done: int, total: int) -> None:
+            reporter.members(done, total)
+            stop.check()
+
+        learner = build_learner(recipe, task, evaluator, progress)
+        for line in folder.restore(learner):
+            reporter.note(f"{line}; the checkpoint before it is used")
+        changed = {name for name, version in versions().items() if recipe.versions.get(name) != version}
+        if changed and learner.generation:
+            reporter.note(
+                f"other versions than at the start ({', '.join(sorted(changed))}): numbers may differ by them"
+            )
+        if learner.generation < recipe.generations:
+            reporter.begin(measure_cost(recipe, task), learner.generation, learner.steps, recipe.generations)
+
+        saved = time.monotonic()
+        try:
+            while learner.generation < recipe.generations:
+                stop.check()
+                metrics = learner.step()
+                folder.log(metrics)
+                reporter.generation(metrics)
+                if time.monotonic() - saved >= recipe.checkpoint_seconds:
+                    folder.checkpoint(learner, task.layout)
+                    saved = time.monotonic()
+        except Stopped:
+            folder.checkpoint(learner, task.layout)
+            return False
+        except RunError:  # the disk refused: there is nowhere to save to
+            raise
+        except NeuroplasticError:
+            folder.checkpoint(learner, task.layout)
+            raise
+        folder.checkpoint(learner, task.layout)
+        return True

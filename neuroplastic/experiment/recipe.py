@@ -1,0 +1,185 @@
+"""Recipes: what to evolve, as TOML. Strictly checked, overridable word by word, complete enough to be repeated."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from neuroplastic.errors import RecipeError, unknown_name
+from neuroplastic.experiment.options import refuse
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _NamedSection(BaseModel):
+    """A section whose further keys are the constructor arguments of the class that it names."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class SearchSection(_NamedSection):
+    """``name``: a strategy. ``center_std``: the search starts at numbers drawn from N(0, center_std²)."""
+
+    center_std: float = Field(1.0, ge=0)
+
+
+class RuleSection(_NamedSection):
+    """``name``: a plasticity rule."""
+
+
+class PolicySection(_Section):
+    """The network: its hidden layers, and what its units do."""
+
+    hidden: list[int] = []
+    activation: str = "tanh"
+    output_activation: str = "tanh"
+    backend: str = "cpu"
+
+
+class TaskSection(_Section):
+    """Where it lives; see `RolloutTask` and `LifeRules`."""
+
+    env: str
+    env_options: dict[str, Any] = {}
+    variations: list[dict[str, Any]] = [{}]
+    episodes: int = 1
+    horizon: int = 0
+    idle: int = 0
+    grace: int = 0
+    patience: int = 0
+    batch: int = 8
+    measures: list[str] = []
+
+
+class SelectionSection(_Section):
+    """How ``best`` is chosen; see `Selection`."""
+
+    every: int = 10
+    top: int = 3
+    episodes: int = 4
+
+
+class Recipe(_Section):
+    """One experiment, whole.
+
+    Attributes:
+        kind: which learner.
+        description: one line for ``neuroplastic recipes``.
+        seed: all that is random follows from it.
+        generations: steps of the learner.
+        checkpoint_seconds: time between checkpoints; one is always written at the end and on Ctrl-C.
+        max_failed: the run stops when a larger share of a generation's members failed.
+        versions: of what computed the numbers; filled in when a run starts.
+    """
+
+    kind: Literal["evolution"] = "evolution"
+    description: str = ""
+    seed: int = Field(1, ge=0)
+    generations: int = Field(ge=1)
+    checkpoint_seconds: float = Field(30.0, ge=0)
+    max_failed: float = Field(0.5, ge=0, le=1)
+    search: SearchSection
+    policy: PolicySection = PolicySection()
+    rule: RuleSection
+    task: TaskSection
+    selection: SelectionSection = SelectionSection()
+    versions: dict[str, str] = {}
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.model_dump())
+
+    def code_of_others(self) -> list[str]:
+        """The names in this recipe that load code from outside this project."""
+        names = {"search.name": self.search.name, "rule.name": self.rule.name, "task.env": self.task.env}
+        return [
+            f"{key} = {name!r}"
+            for key, name in names.items()
+            if ":" in name and not name.startswith("neuroplastic_envs:")
+        ]
+
+
+def parse_recipe(values: Mapping[str, Any]) -> Recipe:
+    """A recipe of plain values.
+
+    Raises:
+        RecipeError: names each key that is unknown, missing, or has a wrong type or value.
+    """
+    try:
+        return Recipe.model_validate(dict(values))
+    except ValidationError as error:
+        refuse(error, _known_keys)
+
+
+def _known_keys(place: tuple) -> list[str]:
+    model: Any = Recipe
+    for key in place:
+        model = model.model_fields[key].annotation
+    return list(model.model_fields)
+
+
+def recipe_files() -> dict[str, Path]:
+    """The recipes that come with the package: name -> file."""
+    folder = Path(str(resources.files("neuroplastic") / "recipes"))
+    return {file.stem: file for file in sorted(folder.glob("*.toml"))}
+
+
+def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """The recipe of that name or file, with ``key=value`` words applied.
+
+    Raises:
+        UnknownNameError: no recipe has that name.
+        RecipeError: the file cannot be read, or a key or value is refused.
+    """
+    shipped = recipe_files()
+    path = shipped.get(str(name), Path(name))
+    if path.suffix != ".toml":
+        raise unknown_name("recipe", str(name), [*shipped, "a .toml file"])
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"recipe {path}: cannot be read: {error}") from error
+    return parse_recipe(override(values, overrides))
+
+
+def override(values: Mapping[str, Any], words: Iterable[str]) -> dict[str, Any]:
+    """``values`` with words such as ``search.sigma=0.05`` applied; a value is TOML, or else taken as text.
+
+    >>> override({"search": {"sigma": 0.1}}, ["search.sigma=0.05", "rule.terms=ABCD+lr"])
+    {'search': {'sigma': 0.05}, 'rule': {'terms': 'ABCD+lr'}}
+
+    Raises:
+        RecipeError: a word is not of the form key=value.
+    """
+    changed: dict[str, Any] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+    for word in words:
+        key, equals, text = word.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not all(parts):
+            raise RecipeError(f"override: expected key=value, such as search.sigma=0.05; got {word!r}")
+        section = changed
+        for part in parts[:-1]:
+            section = section.setdefault(part, {})
+            if not isinstance(section, dict):
+                raise RecipeError(f"override {word!r}: {part!r} is a value, not a section")
+        section[parts[-1]] = _toml_value(text)
+    return changed
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,205 @@
+"""The run folder: what a run is, what it measured, and from where it can go on."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError, RunError
+from neuroplastic.experiment import storage
+from neuroplastic.experiment.agent import Agent
+from neuroplastic.experiment.recipe import Recipe, load_recipe
+from neuroplastic.genome import Layout
+from neuroplastic.learners.base import Learner
+
+KEEP = 3
+"""Checkpoints kept, newest first: enough that a damaged one costs little."""
+
+FREE = ("generations", "checkpoint_seconds", "max_failed")
+"""Keys of a recipe that may change when a run goes on: they do not touch its numbers."""
+
+
+class RunFolder:
+    """``recipe.toml``, ``metrics.jsonl``, ``checkpoints/``, ``center.safetensors`` and ``best.safetensors``.
+
+    One process at a time writes to it. Use `create` or `open`, and the folder as a context manager.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe) -> None:
+        self.path, self.recipe = path, recipe
+        self._lock = _lock(path)
+        self._metrics = (path / "metrics.jsonl").open("a", encoding="utf-8")
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe) -> RunFolder:
+        """A new run.
+
+        Raises:
+            RunError: there is something already, or the folder cannot be written.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(
+                f"run folder {path}: it exists and is not empty; go on with it by --resume {path}, "
+                "or choose another by --run"
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            storage.write_bytes(path / "recipe.toml", recipe.to_toml().encode())
+            (path / "checkpoints").mkdir()
+            return cls(path, recipe)
+        except OSError as error:
+            raise storage.write_error(path, error) from error
+
+    @classmethod
+    def open(cls, path: Path, overrides: Sequence[str] = ()) -> RunFolder:
+        """A run that is there.
+
+        Args:
+            path: of the folder.
+            overrides: ``key=value`` words; only keys that leave the numbers as they are (`FREE`).
+
+        Raises:
+            RunError: it is not there, or another process works on it.
+            RecipeError: an override would change the numbers.
+        """
+        file = path / "recipe.toml"
+        if not file.is_file():
+            raise RunError(f"run folder {path}: expected a folder with a recipe.toml in it; found none")
+        for word in overrides:
+            if word.partition("=")[0].strip() not in FREE:
+                raise RecipeError(f"override {word!r}: a run that goes on can only change {', '.join(FREE)}")
+        recipe = load_recipe(file, overrides)
+        try:
+            (path / "checkpoints").mkdir(exist_ok=True)
+            folder = cls(path, recipe)
+            if overrides:
+                storage.write_bytes(file, recipe.to_toml().encode())
+            return folder
+        except OSError as error:
+            raise storage.write_error(path, error) from error
+
+    def log(self, metrics: Mapping[str, float]) -> None:
+        """Appends one object to metrics.jsonl."""
+        try:
+            finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+            self._metrics.write(json.dumps(finite) + "\n")  # JSON knows neither NaN nor infinity
+            self._metrics.flush()
+        except OSError as error:
+            raise storage.write_error(self.path / "metrics.jsonl", error) from error
+
+    def checkpoint(self, learner: Learner, layout: Layout) -> None:
+        """Saves the learner and its agents; older checkpoints than the last `KEEP` go.
+
+        Raises:
+            RunError: the disk is full or refuses; the checkpoints before are untouched.
+        """
+        try:
+            os.fsync(self._metrics.fileno())  # a checkpoint is never ahead of its metrics
+        except OSError as error:
+            raise storage.write_error(self.path / "metrics.jsonl", error) from error
+        state = learner.state_dict()
+        tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+        values = {name: value for name, value in state.items() if name not in tensors}
+        file = self.path / "checkpoints" / f"{learner.generation:08d}.safetensors"
+        storage.save(file, "checkpoint", tensors, {"values": values})
+        self.save_agents(learner, layout)
+        for old in self.checkpoints()[KEEP:]:
+            old.unlink()
+
+    def save_agents(self, learner: Learner, layout: Layout) -> None:
+        """Writes center.safetensors and best.safetensors."""
+        for name, genome in learner.genomes().items():
+            agent = Agent(genome.to(torch.float32), self.recipe, layout, learner.generation)
+            agent.save(self.path / f"{name}.safetensors")
+
+    def checkpoints(self) -> list[Path]:
+        """Newest first."""
+        return sorted((self.path / "checkpoints").glob("*.safetensors"), reverse=True)
+
+    def restore(self, learner: Learner) -> list[str]:
+        """Puts the learner where the newest sound checkpoint left it, and cuts the metrics back to there.
+
+        Returns:
+            What was found wrong on the way: one line for each damaged checkpoint.
+
+        Raises:
+            RunError: there are checkpoints, and none is sound.
+        """
+        wrong: list[str] = []
+        fresh = learner.state_dict()
+        files = self.checkpoints()
+        for file in files:
+            try:
+                tensors, meta = storage.load(file, "checkpoint")
+                values = meta.get("values")
+                state = {**tensors, **(values if isinstance(values, dict) else {})}
+                if set(state) != set(fresh):
+                    raise DamagedFileError(f"{file}: it holds the state of another learner")
+                learner.load_state_dict(state)
+                break
+            except (NeuroplasticError, KeyError, TypeError, ValueError, RuntimeError) as error:
+                wrong.append(str(error) if isinstance(error, NeuroplasticError) else f"{file}: {error!r}")
+                learner.load_state_dict(fresh)
+        else:
+            if files:
+                raise RunError(f"run folder {self.path}: no checkpoint can be used:\n" + "\n".join(wrong))
+        self._cut_metrics(learner.generation)
+        return wrong
+
+    def _cut_metrics(self, generations: int) -> None:
+        """Keeps the lines of the first generations; what a crash cut or a resume will repeat goes."""
+        lines = (self.path / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+        storage.write_bytes(self.path / "metrics.jsonl", b"".join(lines[:generations]))
+        self._metrics.close()
+        self._metrics = (self.path / "metrics.jsonl").open("a", encoding="utf-8")
+
+    def close(self) -> None:
+        self._metrics.close()
+        self._lock.close()
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The metrics of a run folder, one dict a generation; a last line that a crash cut is left out.
+
+    Raises:
+        RunError: there are none.
+    """
+    file = path / "metrics.jsonl"
+    if not file.is_file():
+        raise RunError(f"run folder {path}: expected a metrics.jsonl in it; found none")
+    metrics = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+            metrics.append({name: math.nan if value is None else value for name, value in row.items()})
+        except json.JSONDecodeError:
+            break
+    if not metrics:
+        raise RunError(f"run folder {path}: it has no generation yet")
+    return metrics
+
+
+def _lock(path: Path):
+    """Holds the folder for this process; the system lets go of it however the process ends."""
+    file = (path / ".lock").open("w")
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise RunError(f"run folder {path}: another process is working on it") from error
+    return file

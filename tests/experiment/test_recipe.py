@@ -1,0 +1,89 @@
+"""Recipes are strict, overridable, and the same after a round trip."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroplastic.errors import NeuroplasticError, RecipeError, UnknownNameError
+from neuroplastic.experiment.build import resolved, steps_per_run
+from neuroplastic.experiment.recipe import load_recipe, override, parse_recipe, recipe_files
+
+
+@pytest.mark.parametrize("name", recipe_files())
+def test_a_shipped_recipe_is_complete(name: str) -> None:
+    recipe = resolved(load_recipe(name))
+    assert recipe.description
+    assert 0 < steps_per_run(recipe) < float("inf")
+    assert parse_recipe(tomllib.loads(recipe.to_toml())) == recipe
+
+
+def change(values: dict[str, Any], *words: str) -> None:
+    resolved(parse_recipe(override(values, words)))
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("search.sgima=0.1", r"unknown key search\.sgima.*did you mean 'sigma'"),
+        ("serach.sigma=0.1", r"unknown key serach.*did you mean 'search'"),
+        ("rule.sharing=3", r"unknown key rule\.sharing.*'terms'"),
+        ("task.horizont=3", r"unknown key task\.horizont.*did you mean 'horizon'"),
+        ("search.sigma=large", r"search\.sigma: expected a valid number.*got 'large'"),
+        ("search.population=8.5", r"search\.population: expected a valid integer.*got 8\.5"),
+        ("task.horizon=true", r"task\.horizon: expected a valid integer.*got True"),
+        ("policy.hidden=[3,x]", r"policy\.hidden: expected a valid list.*got '\[3,x\]'"),
+        ("generations=0", r"generations: expected greater than or equal to 1; got 0"),
+        ("kind=magic", r"kind: expected 'evolution'; got 'magic'"),
+        ("search.name=opneai-es", r"search\.name: expected one of.*did you mean 'openai-es'"),
+        ("rule.name=os:system", r"rule\.name: expected a subclass of.*Rule"),
+        ("search.name=no_such_module:Search", r"search\.name: 'no_such_module:Search' cannot be imported"),
+        ("search.sigma", r"expected key=value.*got 'search\.sigma'"),
+        ("seed.x=3", r"'seed' is a value, not a section"),
+    ],
+)
+def test_what_is_wrong_is_named(tiny: dict[str, Any], word: str, message: str) -> None:
+    with pytest.raises(NeuroplasticError, match=message):
+        change(tiny, word)
+
+
+def test_every_error_is_told_at_once(tiny: dict[str, Any]) -> None:
+    del tiny["generations"]
+    with pytest.raises(RecipeError) as caught:
+        change(tiny, "task.batch=two", "policy.hiden=[4]")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_files_that_are_no_recipes(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'quadruped-hebbian'"):
+        load_recipe("quadruped-hebian")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("generations = = 3")
+    with pytest.raises(RecipeError, match=r"broken\.toml: cannot be read"):
+        load_recipe(broken)
+
+
+keys = st.sampled_from(["a", "b", "c", "d"])
+values = st.one_of(
+    st.integers(-9, 9), st.booleans(), st.floats(allow_nan=False, allow_infinity=False), st.lists(st.integers())
+)
+
+
+@given(st.dictionaries(st.tuples(keys, keys), values), st.dictionaries(st.tuples(keys, keys), values))
+def test_an_override_changes_its_key_alone(before: dict, changes: dict) -> None:
+    nested: dict[str, Any] = {}
+    for (a, b), value in before.items():
+        nested.setdefault(a, {})[b] = value
+    words = [f"{a}.{b}={str(v).lower() if isinstance(v, bool) else v}" for (a, b), v in changes.items()]
+    after = override(nested, words)
+    assert {(a, b): v for a, part in after.items() for b, v in part.items()} == before | changes
+
+
+def test_words_are_toml_or_text() -> None:
+    after = override({}, ["a.b=ABCD+lr", "a.c='3'", 'v=[{}, {damage="left"}]', "f=1e-3"])
+    assert after == {"a": {"b": "ABCD+lr", "c": "3"}, "v": [{}, {"damage": "left"}], "f": 1e-3}

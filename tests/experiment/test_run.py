@@ -1,0 +1,211 @@
+"""A run that stops and goes on is the run that did not stop: whatever stopped it, and whatever it broke."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tomli_w
+from safetensors.numpy import load_file, save_file
+
+from neuroplastic.errors import RecipeError, RunError, TrialError
+from neuroplastic.experiment import loop
+from neuroplastic.experiment.build import checked
+from neuroplastic.experiment.recipe import override, parse_recipe
+from neuroplastic.experiment.run import KEEP, RunFolder, read_metrics
+
+
+class Quiet:
+    """A reporter that remembers what it was told."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.notes: list[str] = []
+        self.stop_after = stop_after
+
+    def begin(self, *_: object) -> None: ...
+
+    def members(self, done: int, total: int) -> None: ...
+
+    def generation(self, metrics) -> None:
+        if self.stop_after is not None and metrics["generation"] + 1 >= self.stop_after:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def create(path: Path, values: dict[str, Any], *words: str) -> RunFolder:
+    return RunFolder.create(path, checked(parse_recipe(override(values, words))))
+
+
+def run(folder: RunFolder, reporter: Quiet | None = None) -> bool:
+    with folder:
+        return loop.evolve(folder, reporter or Quiet())
+
+
+def outcome(path: Path) -> tuple[list[dict], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """What must not depend on interruptions: metrics without times, center and best."""
+    metrics = [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(path)]
+    return metrics, load_file(path / "center.safetensors"), load_file(path / "best.safetensors")
+
+
+def assert_same(a: Path, b: Path) -> None:
+    (metrics, *genomes), (others, *other_genomes) = outcome(a), outcome(b)
+    assert metrics == others
+    for genome, other in zip(genomes, other_genomes, strict=True):
+        np.testing.assert_array_equal(genome["genome"], other["genome"])
+
+
+@pytest.fixture
+def whole(tmp_path: Path, tiny: dict[str, Any]) -> Path:
+    path = tmp_path / "whole"
+    assert run(create(path, tiny))
+    return path
+
+
+def test_a_run_leaves_what_was_promised(whole: Path) -> None:
+    metrics = read_metrics(whole)
+    assert [row["generation"] for row in metrics] == [0, 1, 2, 3]
+    assert {"best", "mean", "center", "evaluations", "steps", "seconds", "sigma", "failures"} <= set(metrics[0])
+    assert [("selected" in row) for row in metrics] == [True, False, True, False]
+    assert metrics[-1]["evaluations"] == 4 * 9 + 2 * 4 * 2
+    assert len(list((whole / "checkpoints").iterdir())) == KEEP
+    assert "numerics" in (whole / "recipe.toml").read_text()
+
+
+def test_n_then_n_is_2n(tmp_path: Path, tiny: dict[str, Any], whole: Path) -> None:
+    path = tmp_path / "halves"
+    assert run(create(path, tiny, "generations=2"))
+    assert run(RunFolder.open(path, ["generations=4"]))
+    assert_same(path, whole)
+
+
+def test_ctrl_c_saves_and_resumes(tmp_path: Path, tiny: dict[str, Any], whole: Path) -> None:
+    path = tmp_path / "stopped"
+    assert not run(create(path, tiny, "checkpoint_seconds=1000.0"), Quiet(stop_after=3))
+    assert len(read_metrics(path)) == 3
+    assert run(RunFolder.open(path))
+    assert_same(path, whole)
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    values = {**tiny, "generations": 40}
+    whole, path = tmp_path / "whole", tmp_path / "killed"
+    assert run(create(whole, values))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(tomli_w.dumps(values))
+    command = [sys.executable, "-m", "neuroplastic", "evolve"]
+    rng = np.random.default_rng()
+    kills = 0
+    while kills < 4:
+        start = ["--resume", str(path)] if path.exists() else [str(recipe), "--run", str(path)]
+        process = subprocess.Popen([*command, *start], stdout=subprocess.DEVNULL)
+        deadline, before = time.monotonic() + 60, _lines(path)
+        wanted = before + int(rng.integers(1, 6))
+        while _lines(path) < wanted and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.02))
+        if process.poll() is not None:
+            break
+        process.kill()
+        process.wait()
+        kills += 1
+    assert kills >= 2
+    finished = subprocess.run([*command, "--resume", str(path)], check=False, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert_same(path, whole)
+
+
+def _lines(path: Path) -> int:
+    file = path / "metrics.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "foreign", "other learner", "scalar state"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
+    tmp_path: Path, tiny: dict[str, Any], whole: Path, damage: str
+) -> None:
+    path = tmp_path / "damaged"
+    assert run(create(path, tiny, "generations=3"))
+    newest = sorted((path / "checkpoints").iterdir())[-1]
+    if damage == "cut":
+        newest.write_bytes(newest.read_bytes()[:-7])
+    elif damage == "empty":
+        newest.write_bytes(b"")
+    elif damage == "foreign":
+        save_file({"weights": np.zeros(3)}, newest)
+    elif damage == "other learner":
+        header = {"format": 1, "kind": "checkpoint", "values": {"generation": 3}}
+        save_file({"modules": np.zeros(3)}, newest, {"neuroplastic": json.dumps(header)})
+    else:
+        header = {"format": 1, "kind": "checkpoint", "values": 7}
+        save_file({"best": np.zeros(3)}, newest, {"neuroplastic": json.dumps(header)})
+    reporter = Quiet()
+    assert run(RunFolder.open(path, ["generations=4"]), reporter)
+    assert any(newest.name in note and "before it" in note for note in reporter.notes)
+    assert_same(path, whole)
+
+
+def test_when_no_checkpoint_is_sound_nothing_is_overwritten(whole: Path) -> None:
+    for file in (whole / "checkpoints").iterdir():
+        file.write_bytes(b"lost")
+    metrics = (whole / "metrics.jsonl").read_bytes()
+    with pytest.raises(RunError, match="no checkpoint can be used"):
+        run(RunFolder.open(whole, ["generations=9"]))
+    assert (whole / "metrics.jsonl").read_bytes() == metrics
+
+
+def test_a_run_folder_is_never_overwritten(whole: Path, tiny: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="--resume"):
+        create(whole, tiny)
+    with pytest.raises(RunError, match=r"expected a folder with a recipe\.toml"):
+        RunFolder.open(tmp_path / "none")
+    with pytest.raises(RecipeError, match=r"search\.sigma=2.*can only change"):
+        RunFolder.open(whole, ["search.sigma=2"])
+
+
+def test_one_process_at_a_time(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    with create(tmp_path / "run", tiny), pytest.raises(RunError, match="another process"):
+        RunFolder.open(tmp_path / "run")
+
+
+def test_a_generation_of_failures_stops_the_run_and_saves(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    path = tmp_path / "failing"
+    words = ["rule.normaliser=none", "policy.output_activation=linear", "search.center_std=1e18"]
+    with pytest.raises(TrialError, match=r"generation 0: 100% of the members failed.*not finite"):
+        run(create(path, tiny, *words))
+    assert (path / "center.safetensors").exists()
+    with pytest.raises(TrialError):
+        run(RunFolder.open(path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_loses_nothing(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], check=False).returncode:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        path = disk / "run"
+        assert run(create(path, tiny, "generations=2"))
+        before = {file: file.read_bytes() for file in (path / "checkpoints").iterdir()}
+        filler = disk / "filler"
+        with pytest.raises(OSError, match="No space"):
+            filler.write_bytes(b"x" * 2**19)
+        with pytest.raises(RunError, match="no space left"):
+            run(RunFolder.open(path, ["generations=4"]))
+        assert {file: file.read_bytes() for file in (path / "checkpoints").iterdir()} == before
+        filler.unlink()
+        assert run(RunFolder.open(path, ["generations=4"]))
+        whole = tmp_path / "whole"
+        assert run(create(whole, tiny))
+        assert_same(path, whole)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
