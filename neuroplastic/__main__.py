@@ -1,0 +1,5 @@
+"""``python -m neuroplastic``."""
+
+from neuroplastic.cli import main
+
+main()

@@ -1,0 +1,231 @@
+"""The command line: verbs that parse, call and print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from neuroplastic.errors import NeuroplasticError
+
+if TYPE_CHECKING:
+    from neuroplastic.experiment.agent import Agent
+
+app = typer.Typer(
+    name="neuroplastic",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Evolve how networks change while they live, and look at what was found.\n\n"
+    "A first walk: [bold]neuroplastic recipes[/], then [bold]neuroplastic evolve cartpole-hebbian[/], "
+    "[bold]neuroplastic evaluate runs/cartpole-hebbian[/] and "
+    "[bold]neuroplastic replay runs/cartpole-hebbian --video cartpole.mp4[/].",
+)
+
+AgentArgument = Annotated[Path, typer.Argument(metavar="AGENT", help="A run folder or an agent file.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Load code that the agent's recipe names and that is not of this project.")
+]
+Which = Annotated[
+    str, typer.Option(help="Of a run folder: 'center' (what the search would return) or 'best' (the best member).")
+]
+
+
+def main() -> None:
+    """Runs the command line; an error that is meant for people is one line and exit status 1."""
+    try:
+        app()
+    except NeuroplasticError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("stopped at once", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this recipe, to read or to begin your own from.")] = None,
+) -> None:
+    """What can be evolved: name, one line, and what it costs.
+
+    Steps are environment steps at most; lives may end before. [bold]neuroplastic evolve[/] says how long that takes
+    on your machine before it starts.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from neuroplastic.experiment.recipe import load_recipe, recipe_files
+
+    if name is not None:
+        load_recipe(name)
+        print(recipe_files().get(name, Path(name)).read_text(encoding="utf-8"), end="")
+        return
+    from neuroplastic.experiment.build import steps_per_run
+
+    table = Table("recipe", "what it is", "generations", "steps at most", box=None, header_style="bold")
+    for shipped in recipe_files():
+        recipe = load_recipe(shipped)
+        table.add_row(shipped, recipe.description, str(recipe.generations), f"{steps_per_run(recipe):.1e}")
+    Console().print(table)
+
+
+@app.command()
+def evolve(
+    recipe: Annotated[str | None, typer.Argument(help="A recipe's name, or a .toml file of yours.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, such as search.sigma=0.05 seed=3."),
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="The run folder; runs/RECIPE unless said otherwise.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this run; it may be given more generations: generations=600.")
+    ] = None,
+) -> None:
+    """Evolve a recipe; Ctrl-C stops it with a checkpoint, --resume goes on.
+
+    Examples:
+
+      neuroplastic evolve quadruped-quick
+
+      neuroplastic evolve quadruped-hebbian search.sigma=0.05 generations=300 --run runs/small-sigma
+
+      neuroplastic evolve --resume runs/small-sigma
+    """
+    import torch
+    from rich.console import Console
+
+    from neuroplastic.errors import RecipeError
+    from neuroplastic.experiment import loop
+    from neuroplastic.experiment.build import checked
+    from neuroplastic.experiment.recipe import load_recipe
+    from neuroplastic.experiment.report import LiveReporter, PlainReporter
+    from neuroplastic.experiment.run import RunFolder
+
+    torch.set_num_threads(1)
+    words = list(overrides or [])
+    if resume is not None:
+        if run is not None:
+            raise RecipeError("evolve: --run names a new run and --resume one that is there; expected one of them")
+        folder = RunFolder.open(resume, ([recipe] if recipe else []) + words)
+    elif recipe is None:
+        raise RecipeError("evolve: expected a recipe, or --resume RUN; see: neuroplastic recipes")
+    else:
+        complete = checked(load_recipe(recipe, words))  # before a folder is made
+        folder = RunFolder.create(run or Path("runs") / Path(recipe).stem, complete)
+    console = Console()
+    reporter = LiveReporter(console) if console.is_terminal else PlainReporter(console)
+    again = f"neuroplastic evolve --resume {folder.path}"
+    with folder:
+        try:
+            complete = loop.evolve(folder, reporter)
+        finally:
+            reporter.close()
+    if complete:
+        reporter.note(f"done: {folder.path}\nlook at it: neuroplastic replay {folder.path}")
+    else:
+        reporter.note(f"stopped, with a checkpoint; go on by: {again}")
+        raise typer.Exit(130)
+
+
+@app.command()
+def evaluate(
+    agent: AgentArgument,
+    episodes: Annotated[int, typer.Option(help="Episodes in each row of the table.")] = 20,
+    damage: Annotated[
+        list[str] | None, typer.Option(help="A damage, such as front_left:shorten, or 'none'; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Chooses the test episodes.")] = 0,
+    which: Which = "center",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
+    trust: Trust = False,
+) -> None:
+    """How good an agent is: mean, spread and 95 % bootstrap interval over episodes that no evolution has seen.
+
+    A quadruped is tried undamaged and with each of its legs shortened, unless --damage says otherwise.
+    """
+    import torch
+    from rich.console import Console
+    from rich.progress import track
+    from rich.table import Table
+
+    from neuroplastic.experiment.scores import default_variations, score
+
+    torch.set_num_threads(1)
+    found = _load(agent, which, trust)
+    variations = [{} if d == "none" else {"damage": d} for d in damage] if damage else default_variations(found)
+    console = Console()
+    scores = [
+        each.summary()
+        for each in track(
+            score(found, variations, episodes, seed),
+            "evaluating",
+            total=len(variations),
+            console=console,
+            transient=True,
+        )
+    ]
+    measures = [name for name in scores[0] if name in found.recipe.task.measures]
+    table = Table("", "mean ± std", "95 % interval of the mean", *measures, "failed", box=None, header_style="bold")
+    for row in scores:
+        label = row["variation"] + (" (evolved on)" if row["evolved_on"] else "")
+        interval = f"{row['low']:.1f} … {row['high']:.1f}"
+        further = [f"{row[name]:.2f}" for name in measures]
+        table.add_row(label, f"{row['mean']:.1f} ± {row['std']:.1f}", interval, *further, str(row["failed"]))
+    console.print(f"{agent}: {found.recipe.task.env}, {episodes} episodes each, generation {found.generation}")
+    console.print(table)
+    if json_file is not None:
+        json_file.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+
+
+@app.command()
+def replay(
+    agent: AgentArgument,
+    video: Annotated[Path | None, typer.Option(help="Write a video instead: FILE.mp4 or FILE.gif.")] = None,
+    damage: Annotated[str | None, typer.Option(help="A damage, such as front_left:shorten.")] = None,
+    episode: Annotated[int, typer.Option(help="Which test episode.", min=0)] = 0,
+    steps: Annotated[int, typer.Option(help="At most so many steps; 0 = to the end.", min=0)] = 0,
+    which: Which = "center",
+    trust: Trust = False,
+) -> None:
+    """Watch an agent live: its body, and beside it the weights as they change."""
+    import torch
+
+    from neuroplastic.view import replay as view
+
+    torch.set_num_threads(1)
+    if video is not None:
+        view.check_video(video)
+    found = _load(agent, which, trust)
+    rate, pictures = view.frames(
+        found, {"damage": damage} if damage else {}, episode, steps, fps=15 if video and video.suffix == ".gif" else 30
+    )
+    if video is None:
+        view.show_window(f"{agent} {damage or ''}", rate, pictures)
+    else:
+        print(f"{video}: {view.write_video(video, rate, pictures)} pictures")
+
+
+@app.command()
+def plot(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture to write.")] = Path("curves.png"),
+) -> None:
+    """Draw the learning curves of runs into one picture."""
+    from neuroplastic.view.plot import plot_runs
+
+    plot_runs(runs, output)
+    print(output)
+
+
+def _load(path: Path, which: str, trust: bool) -> Agent:
+    from neuroplastic.errors import check_name
+    from neuroplastic.experiment.agent import Agent
+
+    check_name("--which", which, ["center", "best"])
+    return Agent.load(path / f"{which}.safetensors" if path.is_dir() else path, trust=trust)

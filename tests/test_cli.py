@@ -1,0 +1,156 @@
+"""The command line as people type it."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import tomli_w
+
+from neuroplastic import cli
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+class Typed(Protocol):
+    def __call__(self, *words: str | Path) -> Result: ...
+
+
+@pytest.fixture
+def neuroplastic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    """Runs the command line in this process and in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def run(*words: str | Path) -> Result:
+        monkeypatch.setattr(sys, "argv", ["neuroplastic", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, tiny: dict[str, Any]) -> Path:
+    file = tmp_path / "mine.toml"
+    file.write_text(tomli_w.dumps(tiny))
+    return file
+
+
+def test_from_recipe_to_pictures(neuroplastic: Typed, recipe: Path, tmp_path: Path) -> None:
+    evolved = neuroplastic("evolve", recipe, "generations=2")
+    assert evolved.code == 0, evolved.err
+    assert "steps/s" in evolved.out.splitlines()[0]
+    assert "generation 2/2  best " in evolved.out
+    more = neuroplastic("evolve", "--resume", "runs/mine", "generations=3")
+    assert "going on after generation 2" in more.out
+    assert "generation 3/3" in more.out
+    scored = neuroplastic("evaluate", "runs/mine", "--episodes", "3", "--which", "best")
+    assert scored.code == 0, scored.err
+    assert "interval" in scored.out
+    plotted = neuroplastic("plot", "runs/mine", "-o", "curves.png")
+    assert plotted.code == 0, plotted.err
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    replayed = neuroplastic("replay", "runs/mine", "--video", "life.gif", "--steps", "20")
+    assert replayed.code == 0, replayed.err
+    assert (tmp_path / "life.gif").read_bytes().startswith(b"GIF89a")
+
+
+def test_recipes_are_listed_and_printed(neuroplastic: Typed, tmp_path: Path) -> None:
+    listed = neuroplastic("recipes")
+    assert "cartpole-hebbian" in listed.out
+    assert "steps" in listed.out
+    printed = neuroplastic("recipes", "cartpole-hebbian")
+    (tmp_path / "copy.toml").write_text(printed.out)
+    assert neuroplastic("recipes", "copy.toml").out == printed.out
+
+
+QUADRUPED = "neuroplastic_envs:neuroplastic/Quadruped-v0"
+BAD = {
+    "unknown key": (["search.sgima=1"], "did you mean 'sigma'"),
+    "wrong type": (["search.sigma=large"], "search.sigma: expected a valid number"),
+    "negative population": (["search.population=-4"], "population: expected a number >= 2"),
+    "odd population": (["search.population=7"], "population: expected an even number"),
+    "unknown id": (["task.env=CartPoll-v1"], "CartPoll-v1"),
+    "unknown module": (["task.env=no_such_module:Env-v0"], "no_such_module"),
+    "no leg": ([f"task.env={QUADRUPED}", 'task.variations=[{damage="middle_left:shorten"}]'], "middle_left"),
+    "option of no use": (["task.env_options={gravitty=3}"], "gravitty"),
+    "not a pair": (["faster"], "expected key=value"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_line_and_leaves_nothing(
+    neuroplastic: Typed, recipe: Path, tmp_path: Path, case: str
+) -> None:
+    words, message = BAD[case]
+    result = neuroplastic("evolve", recipe, *words)
+    assert result.code == 1
+    assert message in result.err
+    assert result.err.startswith("error: ")
+    assert "Traceback" not in result.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_observation_that_cannot_be_flattened(neuroplastic: Typed, recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "graphs.py").write_text(
+        "import gymnasium\n"
+        "from gymnasium import spaces\n"
+        "class Graphs(gymnasium.Env):\n"
+        "    observation_space = spaces.Sequence(spaces.Discrete(3))\n"
+        "    action_space = spaces.Discrete(2)\n"
+        "gymnasium.register('Graphs-v0', Graphs)\n"
+    )
+    result = neuroplastic("evolve", recipe, "task.env=graphs:Graphs-v0")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "observation space: expected one that can be flattened" in result.err
+
+
+@pytest.mark.parametrize(
+    ("library", "words", "extra"),
+    [
+        ("pybullet", ["evolve", "quadruped-hebbian"], "neuroplastic[quadruped]"),
+        ("matplotlib", ["plot", "runs/x"], "neuroplastic[view]"),
+        ("imageio", ["replay", "runs/x", "--video", "x.mp4"], "neuroplastic[view]"),
+    ],
+)
+def test_a_missing_extra_is_named(tmp_path: Path, library: str, words: list[str], extra: str) -> None:
+    (tmp_path / f"{library}.py").write_text(f"raise ImportError('no {library}')")
+    command = [sys.executable, "-m", "neuroplastic", *words]  # a process of its own, which finds that file first
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert extra in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_other_mistakes(neuroplastic: Typed, recipe: Path) -> None:
+    assert neuroplastic("evolve", recipe, "generations=1").code == 0
+    for words, message in [
+        (["evolve", recipe], "exists and is not empty"),
+        (["evolve"], "expected a recipe"),
+        (["evolve", "--resume", "none"], "expected a folder with a recipe.toml"),
+        (["evolve", "--resume", "runs/mine", "search.sigma=1.0"], "can only change"),
+        (["evaluate", "none.safetensors"], "cannot be read"),
+        (["evaluate", "runs/mine", "--episodes", "0"], "episodes: expected a number >= 1"),
+        (["evaluate", "runs/mine", "--which", "worst"], "--which"),
+        (["evaluate", "runs/mine", "--damage", "front_left:shorten"], "damage"),
+        (["replay", "runs/mine", "--video", "life.avi"], ".mp4 or .gif"),
+        (["replay", "runs/mine", "--video", "none/life.gif"], "a folder that exists"),
+        (["plot", "none"], "expected a metrics.jsonl"),
+        (["plot", "runs/mine", "-o", "curves.docx"], "--output"),
+    ]:
+        result = neuroplastic(*words)
+        assert result.code == 1, words
+        assert message in result.err, words
+        assert "Traceback" not in result.err, words

@@ -1,0 +1,72 @@
+"""Videos hold what happened: read back with another library and looked at."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+
+from neuroplastic.experiment.agent import Agent
+from neuroplastic.experiment.build import build_task, resolved
+from neuroplastic.experiment.recipe import parse_recipe
+from neuroplastic.experiment.scores import score
+from neuroplastic.view.panel import BACK, WeightPanel
+from neuroplastic.view.replay import frames, show_window, write_video
+
+
+@pytest.fixture
+def agent(tiny: dict[str, Any]) -> Agent:
+    recipe = resolved(parse_recipe(tiny))
+    layout = build_task(recipe).layout
+    return Agent(torch.randn(layout.size), recipe, layout, 7)
+
+
+def test_a_replay_is_the_life_that_is_scored(agent: Agent) -> None:
+    (scored,) = score(agent, [{}], episodes=3)
+    _, pictures = frames(agent, {}, episode=2, fps=1000)
+    assert len(list(pictures)) == scored.returns[2] + 1  # CartPole pays 1 a step
+
+
+@pytest.mark.parametrize("ending", ["mp4", "gif"])
+def test_videos_can_be_read_back(agent: Agent, tmp_path: Path, ending: str) -> None:
+    rate, pictures = frames(agent, {}, steps=12)
+    kept = list(pictures)
+    file = tmp_path / f"life.{ending}"
+    assert write_video(file, rate, iter(kept)) == len(kept)
+    read = iio.imread(file, plugin="pyav" if ending == "mp4" else "pillow")
+    assert read.shape[1:] == kept[0].shape
+    assert abs(len(read) - len(kept)) <= 1
+    assert np.abs(read[0].astype(float) - kept[0]).mean() < 8
+
+
+def test_the_panel_shows_signs_and_change() -> None:
+    rng = np.random.default_rng()
+    birth = {"layer0": rng.normal(size=(6, 9)).astype(np.float32)}
+    panel = WeightPanel(200, 300, birth, steps=10)
+    first = panel.draw(0, birth, "text").copy()
+    flipped = panel.draw(1, {"layer0": -birth["layer0"]}, "text")
+    assert first.shape == (300, 200, 3)
+    assert (first != BACK).any()
+    map_rows = slice(50, 150)
+    blue, red = (np.abs(p[map_rows, :, 2].astype(int) - p[map_rows, :, 0]) for p in (first, flipped))
+    np.testing.assert_allclose(blue.mean(), red.mean(), rtol=0.1)
+    swapped = flipped[map_rows, :, 0].astype(int) - flipped[map_rows, :, 2]
+    assert np.corrcoef(swapped.ravel(), (first[map_rows, :, 2].astype(int) - first[map_rows, :, 0]).ravel())[0, 1] > 0.9
+
+
+def test_a_diverged_network_can_still_be_drawn() -> None:
+    birth = {"layer0": np.ones((2, 3), np.float32)}
+    panel = WeightPanel(200, 300, birth, steps=10)
+    panel.draw(0, birth, "")
+    panel.draw(1, {"layer0": np.full((2, 3), np.nan, np.float32)}, "")
+    panel.draw(2, {"layer0": np.full((2, 3), np.inf, np.float32)}, "")
+
+
+def test_a_window_opens_and_closes(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "SDL_VIDEODRIVER", "dummy")
+    _, pictures = frames(agent, {}, steps=4)
+    show_window("a life", 1000, pictures)
+    assert next(pictures, None) is None
