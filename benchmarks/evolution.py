@@ -52,7 +52,8 @@ def newborn(recipe: str, seed: int) -> Agent:
     task = build_task(complete)
     with SerialEvaluator(task) as evaluator:
         learner = build_learner(complete, task, evaluator)
-        return Agent(learner.genomes()["center"], complete, task.layout, 0)
+        found = learner.found()["center"]
+        return Agent(found.genome, complete, task.layout, 0, found.statistics)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from neuroplastic.evaluate.base import Evaluator, Progress
 from neuroplastic.search.base import Population
 from neuroplastic.tasks.base import Evaluation, Task
+from neuroplastic.tasks.statistics import Statistics
 
 
 class SerialEvaluator(Evaluator):
@@ -17,13 +18,17 @@ class SerialEvaluator(Evaluator):
         self.task = task
 
     def evaluate(
-        self, population: Population, seeds: NDArray[np.int64], progress: Progress | None = None
+        self,
+        population: Population,
+        seeds: NDArray[np.int64],
+        shared: Statistics | None = None,
+        progress: Progress | None = None,
     ) -> Evaluation:
         parts: list[Evaluation] = []
         total = len(population)
         for start in range(0, total, self.task.batch):
             block = range(start, min(start + self.task.batch, total))
-            parts.append(self.task.evaluate(population, block, seeds))
+            parts.append(self.task.evaluate(population, block, seeds, shared))
             if progress is not None:
                 progress(block.stop, total)
         return Evaluation.concatenate(parts)

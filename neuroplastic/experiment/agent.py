@@ -14,6 +14,7 @@ from neuroplastic.experiment.build import build_task
 from neuroplastic.experiment.recipe import Recipe, parse_recipe
 from neuroplastic.genome import Layout
 from neuroplastic.tasks.rollout import RolloutTask
+from neuroplastic.tasks.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class Agent:
         recipe: of the run that found it, with the versions that computed it.
         layout: of the genome.
         generation: after which it was saved.
+        statistics: by which its observations are normalised; None if they are not.
     """
 
     genome: Tensor
     recipe: Recipe
     layout: Layout
     generation: int
+    statistics: Statistics | None = None
 
     def save(self, path: Path) -> None:
         """Writes the agent file.
@@ -39,7 +42,10 @@ class Agent:
             RunError: the disk is full or refuses.
         """
         meta = {"recipe": self.recipe.model_dump(), "layout": self.layout.to_json(), "generation": self.generation}
-        storage.save(path, "agent", {"genome": self.genome}, meta)
+        tensors = {"genome": self.genome}
+        if self.statistics is not None:
+            tensors |= {f"statistics.{name}": value for name, value in self.statistics.state_dict().items()}
+        storage.save(path, "agent", tensors, meta)
 
     @classmethod
     def load(cls, path: Path, *, trust: bool = False) -> Agent:
@@ -59,7 +65,8 @@ class Agent:
         try:
             recipe = parse_recipe(meta["recipe"])
             layout = Layout.from_json(meta["layout"])
-            genome, generation = tensors["genome"], int(meta["generation"])
+            genome, generation = tensors.pop("genome"), int(meta["generation"])
+            statistics = Statistics.from_state(tensors, "statistics.") if recipe.task.normalise else None
         except NeuroplasticError as error:
             raise DamagedFileError(f"{path}: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
@@ -74,7 +81,7 @@ class Agent:
                 f"{path}: its recipe loads code from outside this project ({', '.join(foreign)}); "
                 "if you know and trust that code, say --trust"
             )
-        return cls(genome, recipe, layout, generation)
+        return cls(genome, recipe, layout, generation, statistics)
 
     def task(self) -> RolloutTask:
         """The task that it was evolved on.
@@ -83,6 +90,11 @@ class Agent:
             DamagedFileError: the genome is not one of that task.
         """
         task = build_task(self.recipe)
+        if self.statistics is not None and self.statistics.mean.shape != (task.inputs,):
+            raise DamagedFileError(
+                f"agent: its statistics of {len(self.statistics.mean)} numbers do not fit the observations of "
+                f"{self.recipe.task.env}, which have {task.inputs}"
+            )
         if task.layout != self.layout:
             raise DamagedFileError(
                 f"agent: its genome of {self.layout.size} numbers does not fit {self.recipe.task.env}, "

@@ -23,8 +23,10 @@ from neuroplastic.plastic.network import PlasticNetwork
 from neuroplastic.plastic.rules import Rule
 from neuroplastic.search import strategies
 from neuroplastic.search.base import DensePopulation, Strategy
-from neuroplastic.tasks.life import LifeRules
-from neuroplastic.tasks.rollout import RolloutTask, step_limit
+from neuroplastic.tasks.bodies import step_limit
+from neuroplastic.tasks.lives import LifeRules
+from neuroplastic.tasks.rollout import RolloutTask
+from neuroplastic.tasks.statistics import Statistics
 
 
 def resolved(recipe: Recipe) -> Recipe:
@@ -95,6 +97,7 @@ def build_task(recipe: Recipe) -> RolloutTask:
         rules=LifeRules(section.horizon, section.idle, section.grace, section.patience),
         batch=section.batch,
         measures=section.measures,
+        normalise=section.normalise,
     )
     check_range("genome length", task.layout.size, low=1)
     return task
@@ -114,6 +117,7 @@ def build_learner(
         selection=Selection(**recipe.selection.model_dump()),
         max_failed=recipe.max_failed,
         progress=progress,
+        statistics=Statistics.nothing(task.inputs) if task.normalise else None,
     )
 
 

@@ -62,6 +62,7 @@ class TaskSection(_Section):
     patience: int = 0
     batch: int = 8
     measures: list[str] = []
+    normalise: bool = False
 
 
 class SelectionSection(_Section):

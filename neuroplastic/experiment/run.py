@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError, RunError
@@ -114,8 +113,8 @@ class RunFolder:
 
     def save_agents(self, learner: Learner, layout: Layout) -> None:
         """Writes center.safetensors and best.safetensors."""
-        for name, genome in learner.genomes().items():
-            agent = Agent(genome.to(torch.float32), self.recipe, layout, learner.generation)
+        for name, found in learner.found().items():
+            agent = Agent(found.genome, self.recipe, layout, learner.generation, found.statistics)
             agent.save(self.path / f"{name}.safetensors")
 
     def checkpoints(self) -> list[Path]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from gymnasium.envs.registration import load_env_creator
 from numpy.typing import NDArray
 
 from neuroplastic.errors import check_range
@@ -14,6 +15,7 @@ from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.experiment.agent import Agent
 from neuroplastic.noise import episode_seeds
 from neuroplastic.search.base import DensePopulation
+from neuroplastic.tasks.bodies import find_spec
 
 RESAMPLES = 10_000
 
@@ -70,14 +72,10 @@ class Score:
 def default_variations(agent: Agent) -> list[Mapping[str, Any]]:
     """What an agent is evaluated in unless asked otherwise: undamaged and each damage that its body knows,
     or, for a body that knows none, the variations that it was evolved on."""
-    task = agent.task()
-    life = task.make({})
-    try:
-        damages = life.env.metadata.get("damages", [])
-    finally:
-        life.env.close()
-        task.close()
-    return [{}, *({"damage": damage} for damage in damages)] if damages else list(task.variations)
+    entry = find_spec(agent.recipe.task.env).entry_point
+    metadata = getattr(load_env_creator(entry) if isinstance(entry, str) else entry, "metadata", {})
+    damages = [{"damage": damage} for damage in metadata.get("damages", [])]
+    return [{}, *damages] if damages else list(agent.recipe.task.variations)
 
 
 def score(agent: Agent, variations: Sequence[Mapping[str, Any]], episodes: int, seed: int = 0) -> Iterator[Score]:
@@ -97,7 +95,7 @@ def score(agent: Agent, variations: Sequence[Mapping[str, Any]], episodes: int, 
     def live() -> Iterator[Score]:
         for each in tasks:
             with SerialEvaluator(each) as evaluator:
-                tried = evaluator.evaluate(DensePopulation(agent.genome[None]), seeds)
+                tried = evaluator.evaluate(DensePopulation(agent.genome[None]), seeds, agent.statistics)
             evolved_on = each.variations[0] in agent.recipe.task.variations
             measures = {name: values[0] for name, values in tried.measures.items()}
             yield Score(each.variations[0], evolved_on, tried.fitness[0], measures, tried.failures)

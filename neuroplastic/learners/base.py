@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
+from neuroplastic.tasks.statistics import Statistics
+
 State = Mapping[str, Tensor | int | float | str]
 """Flat, so that it fits in a safetensors file: tensors beside plain values."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A genome [D], and the statistics by which its observations are to be normalised (None: they are not)."""
+
+    genome: Tensor
+    statistics: Statistics | None = None
 
 
 class Learner(Protocol):
@@ -32,6 +43,6 @@ class Learner(Protocol):
 
     def load_state_dict(self, state: State) -> None: ...
 
-    def genomes(self) -> dict[str, Tensor]:
-        """What was found so far: ``center`` (what is shipped unless asked otherwise) and ``best``, each [D]."""
+    def found(self) -> dict[str, Found]:
+        """What was found so far: ``center`` (what is shipped unless asked otherwise) and ``best``."""
         ...

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from neuroplastic.errors import TrialError, check_range, check_shape
 from neuroplastic.evaluate.base import Evaluator, Progress
-from neuroplastic.learners.base import State
+from neuroplastic.learners.base import Found, State
 from neuroplastic.noise import episode_seeds
 from neuroplastic.search.base import DensePopulation, Index, Population, Strategy
 from neuroplastic.tasks.base import Evaluation
+from neuroplastic.tasks.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Evolution:
         selection: how ``best`` is chosen.
         max_failed: the run stops when a larger share of a generation's members failed.
         progress: called while a generation is tried.
+        statistics: of observations before the first generation, if the task normalises by them; None if it does not.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Evolution:
         selection: Selection | None = None,
         max_failed: float = 0.5,
         progress: Progress | None = None,
+        statistics: Statistics | None = None,
     ) -> None:
         check_range("task.episodes", episodes, low=1)
         check_range("max_failed", max_failed, low=0, high=1)
@@ -85,7 +88,8 @@ class Evolution:
         self.generation = 0
         self.evaluations = 0
         self.steps = 0
-        self.best = strategy.center.clone()
+        self.best = Found(strategy.center.clone(), statistics)
+        self.statistics = statistics
 
     def step(self) -> dict[str, float]:
         """One generation.
@@ -96,7 +100,8 @@ class Evolution:
         started = time.perf_counter()
         population = self.strategy.ask()
         seeds = episode_seeds(self.seed, "train", self.generation, self.episodes)
-        tried = self.evaluator.evaluate(WithCenter(population, self.strategy.center), seeds, self.progress)
+        everybody = WithCenter(population, self.strategy.center)
+        tried = self.evaluator.evaluate(everybody, seeds, self.statistics, self.progress)
         fitness = tried.fitness.mean(axis=1)
         members, center = fitness[:-1], fitness[-1]
         failed = np.isnan(members).mean()
@@ -126,33 +131,49 @@ class Evolution:
         for evaluation in filter(None, [tried, selected]):
             self.evaluations += evaluation.fitness.size
             self.steps += int(evaluation.steps.sum())
+        if self.statistics is not None and tried.statistics is not None:
+            self.statistics = self.statistics.merge(tried.statistics.total())
         self.generation += 1
         metrics |= {"evaluations": self.evaluations, "steps": self.steps, "seconds": time.perf_counter() - started}
         return metrics
 
-    def _select(self, population: Population, fitness: np.ndarray) -> tuple[Tensor, Evaluation]:
+    def _select(self, population: Population, fitness: np.ndarray) -> tuple[Found, Evaluation]:
         ranked = np.argsort(np.where(np.isnan(fitness), -np.inf, fitness), kind="stable")[::-1]
         top = population.rows(ranked[: self.selection.top].tolist())
-        candidates = torch.cat([torch.stack([self.best, self.strategy.center]), top])
+        candidates = torch.cat([torch.stack([self.best.genome, self.strategy.center]), top])
         seeds = episode_seeds(self.seed, "selection", self.generation, self.selection.episodes)
-        tried = self.evaluator.evaluate(DensePopulation(candidates), seeds)
+        tried = self.evaluator.evaluate(DensePopulation(candidates), seeds, self.statistics)
         means = np.nan_to_num(tried.fitness.mean(axis=1), nan=-np.inf)
-        return candidates[int(means.argmax())].clone(), tried  # argmax keeps the best so far on a tie
+        winner = candidates[int(means.argmax())].clone()  # on a tie the best so far
+        return Found(winner, self.statistics), tried
 
-    def genomes(self) -> dict[str, Tensor]:
-        return {"center": self.strategy.center, "best": self.best}
+    def found(self) -> dict[str, Found]:
+        return {"center": Found(self.strategy.center, self.statistics), "best": self.best}
 
     def state_dict(self) -> dict[str, Tensor | int | float | str]:
-        own = {"generation": self.generation, "evaluations": self.evaluations, "steps": self.steps, "best": self.best}
-        return own | {f"strategy.{name}": value for name, value in self.strategy.state_dict().items()}
+        state: dict[str, Tensor | int | float | str] = {
+            "generation": self.generation,
+            "evaluations": self.evaluations,
+            "steps": self.steps,
+            "best": self.best.genome,
+        }
+        for prefix, statistics in (("statistics.", self.statistics), ("best.statistics.", self.best.statistics)):
+            if statistics is not None:
+                state |= {prefix + name: value for name, value in statistics.state_dict().items()}
+        return state | {f"strategy.{name}": value for name, value in self.strategy.state_dict().items()}
 
     def load_state_dict(self, state: State) -> None:
         best = torch.as_tensor(state["best"])
-        check_shape("best", best, list(self.best.shape))
+        check_shape("best", best, list(self.best.genome.shape))
+        statistics = [None, None]
+        if self.statistics is not None:
+            statistics = [Statistics.from_state(state, prefix) for prefix in ("statistics.", "best.statistics.")]
+            for each in statistics:
+                check_shape("statistics.mean", each.mean, list(self.statistics.mean.shape))
         self.generation, self.evaluations, self.steps = (
             int(state[name]) for name in ("generation", "evaluations", "steps")
         )
-        self.best = best.clone()
+        self.statistics, self.best = statistics[0], Found(best.clone(), statistics[1])
         prefix = "strategy."
         self.strategy.load_state_dict(
             {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

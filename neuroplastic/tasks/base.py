@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neuroplastic.genome import Layout
 from neuroplastic.search.base import Population
+from neuroplastic.tasks.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Evaluation:
         steps: [p, E] int64, environment steps taken.
         measures: further numbers by name, each [p, E] float64, such as the distance in metres.
         failures: reason of failure -> number of trials that failed so.
+        statistics: of the observations of each trial, [p, E] and [p, E, I]; None if the task keeps none.
     """
 
     fitness: NDArray[np.float64]
     steps: NDArray[np.int64]
     measures: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
+    statistics: Statistics | None = None
 
     @classmethod
     def concatenate(cls, parts: Sequence[Evaluation]) -> Evaluation:
@@ -41,7 +44,14 @@ class Evaluation:
             np.concatenate([part.steps for part in parts]),
             {name: np.concatenate([part.measures[name] for part in parts]) for name in parts[0].measures},
             dict(failures),
+            _concatenate([part.statistics for part in parts if part.statistics is not None]),
         )
+
+
+def _concatenate(parts: Sequence[Statistics]) -> Statistics | None:
+    if not parts:
+        return None
+    return Statistics(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("count", "mean", "m2")))
 
 
 class Task(Protocol):
@@ -57,10 +67,17 @@ class Task(Protocol):
         """How many members are best tried in one call."""
         ...
 
-    def evaluate(self, population: Population, index: Sequence[int], seeds: NDArray[np.int64]) -> Evaluation:
+    def evaluate(
+        self,
+        population: Population,
+        index: Sequence[int],
+        seeds: NDArray[np.int64],
+        shared: Statistics | None = None,
+    ) -> Evaluation:
         """Tries the members ``index`` [p], each in one episode for each of ``seeds`` [E].
 
-        The numbers of a trial depend on its genome and its seed alone.
+        The numbers of a trial depend on its genome, its seed and ``shared`` alone; that is what all trials of a
+        generation see: the statistics of observations, which stay as they are while it lasts.
         """
         ...
 

@@ -2,68 +2,28 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
-import gymnasium
 import numpy as np
 import torch
-from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
-from neuroplastic.errors import ArgumentError, MissingExtraError, check_range
+from neuroplastic.errors import ArgumentError, check_range
 from neuroplastic.genome import Layout
 from neuroplastic.plastic.network import Policy
 from neuroplastic.search.base import Population
 from neuroplastic.tasks.base import Evaluation
-from neuroplastic.tasks.life import Life, LifeRules
+from neuroplastic.tasks.bodies import Rows, make_bodies, step_limit
+from neuroplastic.tasks.lives import LifeRules, Lives
+from neuroplastic.tasks.statistics import Statistics
 
 
 class PolicyFactory(Protocol):
     def __call__(self, inputs: int, outputs: int) -> Policy: ...
-
-
-def make_env(env: str, **options: Any) -> gymnasium.Env:
-    """``gymnasium.make`` with errors in one line.
-
-    Raises:
-        ArgumentError: no such id, or the environment refuses the options.
-        MissingExtraError: the environment needs a library that is not installed.
-    """
-    try:
-        return gymnasium.make(env, disable_env_checker=True, **options)
-    except (DependencyNotInstalled, ImportError) as error:
-        raise MissingExtraError(f"{env} needs something that is not installed: {error}") from error
-    except gymnasium.error.Error as error:
-        raise _unknown_env(env, error) from error
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"task.env: {env} cannot be made with {options}: {error}") from error
-
-
-def step_limit(env: str, options: Mapping[str, Any], horizon: int = 0) -> int | None:
-    """Steps that a life has at most: the horizon or the environment's own limit; None if there is neither.
-
-    Raises:
-        ArgumentError, MissingExtraError: no such id.
-    """
-    module, _, name = env.rpartition(":")
-    try:
-        if module:
-            importlib.import_module(module)
-        own = options.get("max_episode_steps", gymnasium.spec(name).max_episode_steps)
-    except ImportError as error:
-        raise MissingExtraError(f"{env} needs something that is not installed: {error}") from error
-    except gymnasium.error.Error as error:
-        raise _unknown_env(env, error) from error
-    return min((limit for limit in (horizon, own) if limit), default=None)
-
-
-def _unknown_env(env: str, error: Exception) -> ArgumentError:
-    return ArgumentError(f"task.env: expected the id of a registered environment; got {env!r} ({error})")
 
 
 @dataclass
@@ -74,10 +34,12 @@ class RolloutTask:
         env: a Gymnasium id, ``module:id`` included.
         policy: makes the policy for a number of inputs and outputs.
         env_options: keyword arguments of ``gymnasium.make``.
-        variations: further keyword arguments, one environment each; every member lives in all of them.
+        variations: further keyword arguments, environments of their own; every member lives in all of them.
         rules: when a life begins to count and when it ends.
         batch: lives that go on side by side.
         measures: names in the last ``info`` that are reported beside fitness, averaged over the variations.
+        normalise: observations reach the policy with mean 0 and variance 1, by the statistics that trials share; each
+            trial reports the statistics of what it observed.
 
     Raises:
         ArgumentError, MissingExtraError, SpaceError: by `check`, or when `layout` is first asked for.
@@ -90,27 +52,35 @@ class RolloutTask:
     rules: LifeRules = field(default_factory=LifeRules)
     batch: int = 8
     measures: Sequence[str] = ()
+    normalise: bool = False
 
     def __post_init__(self) -> None:
         check_range("task.batch", self.batch, low=1)
         if not self.variations:
             raise ArgumentError("task.variations: expected at least one (which may be empty: {}); got none")
-        self._lives: dict[tuple[int, int], Life] = {}
+        self._built: dict[int, Lives] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"_lives": {}}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"_built": {}}
 
-    def make(self, variation: Mapping[str, Any], **options: Any) -> Life:
-        """A life in a fresh environment; the caller closes ``life.env``."""
-        return Life(make_env(self.env, **{**self.env_options, **variation, **options}), self.rules)
+    def _lives(self, variation: int) -> Lives:
+        if variation not in self._built:
+            options = {**self.env_options, **self.variations[variation]}
+            self._built[variation] = Lives(make_bodies(self.env, self.batch, options), self.rules)
+        return self._built[variation]
 
     @cached_property
     def _policy(self) -> Policy:
-        # Every variation is made here, so that one that cannot be is refused before work starts.
-        lives = [self._life(variation, row=0) for variation in range(len(self.variations))]
-        if self.rules.idle:
-            lives[0].begin(seed=0)
-        return self.policy(inputs=lives[0].inputs, outputs=lives[0].outputs)
+        # Every variation is made and begun here, so that what cannot work is refused before work starts.
+        for variation in range(len(self.variations)):
+            self._lives(variation).begin(np.zeros(1, np.int64))
+        bodies = self._lives(0).bodies
+        return self.policy(inputs=bodies.inputs, outputs=bodies.outputs)
+
+    @property
+    def inputs(self) -> int:
+        """I, numbers in an observation."""
+        return self._lives(0).bodies.inputs
 
     @property
     def layout(self) -> Layout:
@@ -133,68 +103,82 @@ class RolloutTask:
         limit = step_limit(self.env, self.env_options, self.rules.horizon)
         return None if limit is None else limit * len(self.variations)
 
-    def _life(self, variation: int, row: int) -> Life:
-        if (variation, row) not in self._lives:
-            self._lives[variation, row] = self.make(self.variations[variation])
-        return self._lives[variation, row]
-
-    def evaluate(self, population: Population, index: Sequence[int], seeds: NDArray[np.int64]) -> Evaluation:
+    def evaluate(
+        self,
+        population: Population,
+        index: Sequence[int],
+        seeds: NDArray[np.int64],
+        shared: Statistics | None = None,
+    ) -> Evaluation:
         members, episodes, variations = len(index), len(seeds), len(self.variations)
+        policy = self._policy
         fitness = np.zeros((variations, members, episodes))
         steps = np.zeros((variations, members, episodes), np.int64)
         measures = {name: np.full_like(fitness, np.nan) for name in self.measures}
+        seen = Statistics.nothing(members, episodes, self.inputs) if self.normalise else None
         failures: Counter[str] = Counter()
         trials = [(member, episode) for episode in range(episodes) for member in range(members)]
         for start in range(0, len(trials), self.batch):
             some = trials[start : start + self.batch]
-            genomes = population.rows([index[member] for member, _ in some])
-            births = seeds[[episode for _, episode in some]]
+            rows = range(len(some))
+            of_member, of_episode = np.array(some).T
+            genomes = population.rows([index[member] for member in of_member])
             for variation in range(variations):
-                reasons = self._live(variation, genomes, births)
-                for row, (member, episode) in enumerate(some):
-                    life, at = self._life(variation, row), (variation, member, episode)
-                    steps[at] = life.steps
-                    if row in reasons:
-                        fitness[at] = np.nan
-                        failures[reasons[row]] += 1
-                        self._discard(variation, row)
-                        continue
-                    fitness[at] = life.fitness
-                    for name, values in measures.items():
-                        values[at] = life.info.get(name, np.nan)
+                lives = self._lives(variation)
+                policy.birth(genomes, seeds[of_episode])
+                observed = live(lives, policy, seeds[of_episode], shared if self.normalise else None, self.normalise)
+                at = variation, of_member, of_episode
+                fitness[at], steps[at] = lives.fitness[rows], lives.steps[rows]
+                for name, values in measures.items():
+                    values[at] = [lives.bodies.measure(name, row) for row in rows]
+                if seen is not None and observed is not None:
+                    place = of_member, of_episode
+                    seen.put(place, seen.take(place).merge(observed))
+                for row, reason in lives.failures.items():
+                    fitness[variation, of_member[row], of_episode[row]] = np.nan
+                    failures[reason] += 1
         means = {name: values.mean(axis=0) for name, values in measures.items()}
-        return Evaluation(fitness.mean(axis=0), steps.sum(axis=0), means, dict(failures))
-
-    def _live(self, variation: int, genomes: torch.Tensor, seeds: NDArray[np.int64]) -> dict[int, str]:
-        """One life for each row of genomes [b, D], side by side; returns why rows failed."""
-        lives = [self._life(variation, row) for row in range(len(seeds))]
-        reasons: dict[int, str] = {}
-        observations = np.zeros((len(lives), lives[0].inputs), np.float32)
-        rewards = np.zeros(len(lives), np.float32)
-
-        def attempt(row: int, act, *args) -> bool:
-            """True while the life goes on. A faulty environment is a failed trial, not the end of the run."""
-            try:
-                act(*args)
-            except Exception as error:
-                reasons[row] = f"{type(error).__name__}: {error}"
-                return False
-            observations[row], rewards[row] = lives[row].observation, lives[row].reward
-            return not lives[row].over
-
-        self._policy.birth(genomes, seeds)
-        alive = [row for row, life in enumerate(lives) if attempt(row, life.begin, seeds[row])]
-        while alive:
-            seen, paid = torch.from_numpy(observations[alive]), torch.from_numpy(rewards[alive])
-            outputs = self._policy.act(seen, paid, alive).numpy()
-            alive = [row for row, output in zip(alive, outputs, strict=True) if attempt(row, lives[row].step, output)]
-        return reasons
-
-    def _discard(self, variation: int, row: int) -> None:
-        """After a failure the environment's state is unknown: a new one is made when it is needed."""
-        self._lives.pop((variation, row)).env.close()
+        return Evaluation(fitness.mean(axis=0), steps.sum(axis=0), means, dict(failures), seen)
 
     def close(self) -> None:
-        for life in self._lives.values():
-            life.env.close()
-        self._lives.clear()
+        for lives in self._built.values():
+            lives.bodies.close()
+        self._built.clear()
+
+
+def live(
+    lives: Lives, policy: Policy, seeds: NDArray[np.int64], shared: Statistics | None = None, observe: bool = False
+) -> Statistics | None:
+    """The lives of a policy that was just born, one for each of seeds [b], until the last is over.
+
+    Args:
+        lives: in at least b bodies.
+        policy: with b rows.
+        seeds: of the episodes.
+        shared: by which observations are normalised.
+        observe: whether to keep statistics of what is observed.
+
+    Returns:
+        The statistics of each row's observations [b], if asked for.
+    """
+    observed = Statistics.nothing(len(seeds), lives.bodies.inputs) if observe else None
+    rows = lives.begin(seeds)
+    while len(rows):
+        rows = live_on(lives, policy, rows, shared, observed)
+    if observed is not None:
+        for row in lives.failures:  # what a failed life observed may be anything
+            observed.put(row, Statistics.nothing(lives.bodies.inputs))
+    return observed
+
+
+def live_on(
+    lives: Lives, policy: Policy, rows: Rows, shared: Statistics | None, observed: Statistics | None = None
+) -> Rows:
+    """One step of some lives: observe, act, move. Returns the rows whose lives go on."""
+    observations = lives.bodies.observations[rows]
+    if observed is not None:
+        observed.add(rows, observations)
+    if shared is not None:
+        observations = shared.normalise(observations)
+    rewards = torch.from_numpy(lives.bodies.rewards[rows].astype(np.float32))
+    return lives.step(rows, policy.act(torch.from_numpy(observations), rewards, rows.tolist()).numpy())

@@ -8,12 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
-import torch
 
-from neuroplastic.errors import ArgumentError, SpaceError, require
+from neuroplastic.errors import ArgumentError, SpaceError, TrialError, require
 from neuroplastic.experiment.agent import Agent
 from neuroplastic.noise import episode_seeds
+from neuroplastic.plastic.network import Policy
+from neuroplastic.tasks.bodies import SeparateBodies
+from neuroplastic.tasks.lives import Lives
+from neuroplastic.tasks.rollout import live_on
 from neuroplastic.view.panel import Picture, WeightPanel
 
 HEIGHT, PANEL = 480, 320
@@ -38,49 +42,51 @@ def frames(
     Raises:
         ArgumentError: the environment refuses the variation.
         SpaceError: the environment draws no pictures.
+        TrialError: the life failed.
     """
     task = agent.task()
+    task.close()
     if steps:
         task = replace(task, rules=replace(task.rules, horizon=task.rules.idle + steps))
-    task.close()
-    life = task.make(variation, render_mode="rgb_array")
-    rate = life.env.metadata.get("render_fps", 30)
+    bodies = SeparateBodies(task.env, 1, {**task.env_options, **variation, "render_mode": "rgb_array"})
+    env, lives = bodies.env(0), Lives(bodies, task.rules)
+    rate = env.metadata.get("render_fps", 30)
     skip = max(1, round(rate / fps))
     seed = episode_seeds(0, "test", 0, episode + 1)[[episode]]
 
     def draw() -> Iterator[Picture]:
-        with closing(life.env):
-            policy = task.policy(inputs=life.inputs, outputs=life.outputs)
+        with closing(bodies):
+            policy = task.policy(inputs=bodies.inputs, outputs=bodies.outputs)
             policy.birth(agent.genome[None], seed)
             panel = WeightPanel(PANEL, HEIGHT, _weights(policy), task.steps_at_most or 1000)
-            life.begin(seed[0])
-            while not life.over:
-                if (life.steps - task.rules.idle) % skip == 0:
-                    yield _compose(life, panel, _weights(policy))
-                seen = torch.from_numpy(np.asarray(life.observation, np.float32)[None])
-                life.step(policy.act(seen, torch.tensor([life.reward], dtype=torch.float32), [0])[0].numpy())
-            yield _compose(life, panel, _weights(policy))
+            rows, count = lives.begin(seed), 0
+            while len(rows):
+                if count % skip == 0:
+                    yield _compose(env, lives, panel, _weights(policy))
+                rows, count = live_on(lives, policy, rows, agent.statistics), count + 1
+            if lives.failures:
+                raise TrialError(f"replay: {lives.failures[0]}")
+            yield _compose(env, lives, panel, _weights(policy))
 
     return rate / skip, draw()
 
 
-def _weights(policy) -> dict[str, np.ndarray]:
+def _weights(policy: Policy) -> dict[str, np.ndarray]:
     return {name: weights[0].numpy().copy() for name, weights in policy.weights().items()}
 
 
-def _compose(life, panel: WeightPanel, weights: Mapping[str, np.ndarray]) -> Picture:
+def _compose(env: gymnasium.Env, lives: Lives, panel: WeightPanel, weights: Mapping[str, np.ndarray]) -> Picture:
     from PIL import Image
 
-    body = life.env.render()
+    body = env.render()
     if not isinstance(body, np.ndarray) or body.ndim != 3:
         raise SpaceError("replay: expected an environment that draws rgb_array pictures; it drew none")
     height, width = body.shape[:2]
     size = (2 * round(width * HEIGHT / height / 2), HEIGHT)  # even: video codecs ask for it
     body = np.asarray(Image.fromarray(body).resize(size, Image.Resampling.BILINEAR))
-    text = f"step {life.steps}   reward {life.fitness:.1f}"
-    if "distance" in life.info:
-        text += f"   {life.info['distance']:.2f} m"
-    return np.concatenate([body, panel.draw(life.steps, weights, text)], axis=1)
+    step, distance = int(lives.steps[0]), lives.bodies.measure("distance", 0)
+    text = f"step {step}   reward {lives.fitness[0]:.1f}" + (f"   {distance:.2f} m" if np.isfinite(distance) else "")
+    return np.concatenate([body, panel.draw(step, weights, text)], axis=1)
 
 
 def write_video(file: Path, rate: float, pictures: Iterator[Picture]) -> int:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from neuroplastic.errors import ArgumentError, SpaceError
 from neuroplastic.plastic import HebbianRule, PlasticNetwork
 from neuroplastic.search.base import DensePopulation
-from neuroplastic.tasks.life import LifeRules
+from neuroplastic.tasks.bodies import SeparateBodies
+from neuroplastic.tasks.lives import LifeRules, Lives
 from neuroplastic.tasks.rollout import RolloutTask
 
 POLICY = partial(PlasticNetwork, hidden=[5], rule=HebbianRule(normaliser="max"))
@@ -110,7 +111,9 @@ def test_variations_are_averaged() -> None:
 def test_idle_steps_act_with_zero_and_do_not_count() -> None:
     task = RolloutTask("test/Script-v0", POLICY, rules=LifeRules(idle=6, horizon=15))
     tried = task.evaluate(genomes(task, 1), [0], SEEDS[:1])
-    actions = task._life(0, 0).env.unwrapped.actions  # type: ignore[attr-defined]
+    bodies = task._lives(0).bodies
+    assert isinstance(bodies, SeparateBodies)
+    actions = bodies.env(0).get_wrapper_attr("actions")
     assert actions[:6] == [0.0] * 6
     assert 0.0 not in actions[6:]
     assert tried.fitness[0, 0] == 9
@@ -118,8 +121,9 @@ def test_idle_steps_act_with_zero_and_do_not_count() -> None:
 
 
 def test_the_first_observation_after_the_idle_steps_is_fresh() -> None:
-    life = RolloutTask("test/Script-v0", POLICY, rules=LifeRules(idle=6)).make({}).begin(seed=1)
-    assert life.observation[0] == 6
+    lives = Lives(SeparateBodies("test/Script-v0", 1, {}), LifeRules(idle=6))
+    assert lives.begin(SEEDS[:1]).tolist() == [0]
+    assert lives.bodies.observations[0, 0] == 6
 
 
 def test_patience_counts_negative_rewards_in_a_row() -> None:
@@ -153,7 +157,7 @@ def test_a_network_that_diverges_fails_alone() -> None:
     rows[1] *= 1e30
     tried = task.evaluate(DensePopulation(rows), [0, 1, 2], SEEDS[:1])
     assert np.isnan(tried.fitness).tolist() == [[False], [True], [False]]
-    assert tried.failures == {"TrialError: the network's output is not finite": 1}
+    assert tried.failures == {"the network's output is not finite": 1}
 
 
 def test_a_used_task_can_be_pickled() -> None:
@@ -162,6 +166,41 @@ def test_a_used_task_can_be_pickled() -> None:
     tried = task.evaluate(population, [0, 1], SEEDS)
     again = pickle.loads(pickle.dumps(task)).evaluate(population, [0, 1], SEEDS)
     np.testing.assert_array_equal(tried.fitness, again.fitness)
+
+
+def test_a_reward_that_is_not_finite_is_a_failed_trial() -> None:
+    task = RolloutTask("test/Script-v0", POLICY, env_options={"rewards": (1.0, np.nan, 1.0)})
+    tried = task.evaluate(genomes(task, 1), [0], SEEDS)
+    assert tried.failures == {"the environment's reward is not finite": 2}
+
+
+def test_observations_are_counted_and_normalised() -> None:
+    rules = LifeRules(idle=2, horizon=7)
+    seen: list[np.ndarray] = []
+
+    class Spy(PlasticNetwork):
+        def act(self, observations, rewards, rows):
+            seen.append(observations.numpy().copy())
+            return super().act(observations, rewards, rows)
+
+    def task(**options: Any) -> RolloutTask:
+        return RolloutTask("test/Script-v0", partial(Spy, rule=HebbianRule()), rules=rules, **options)
+
+    both = task(normalise=True, variations=[{}, {}], batch=3)
+    population = genomes(both, 4)
+    first = both.evaluate(population, [0, 1, 2, 3], SEEDS)
+    assert first.statistics is not None
+    np.testing.assert_array_equal(first.statistics.count, np.full((4, 2), 2 * 5))
+    times = np.arange(2, 7)  # what is seen before each of five actions, in both variations
+    np.testing.assert_allclose(first.statistics.mean[..., 0], times.mean())
+    np.testing.assert_allclose(first.statistics.m2[..., 0], 2 * 5 * times.var())
+
+    shared = first.statistics.total()
+    seen.clear()
+    task(normalise=True).evaluate(population, [0], SEEDS[:1], shared)
+    task().evaluate(population, [0], SEEDS[:1], shared)
+    normalised, raw = np.concatenate(seen[:5]), np.concatenate(seen[5:])
+    np.testing.assert_array_equal(normalised, shared.normalise(raw))
 
 
 def test_what_cannot_work_is_refused_before_any_trial() -> None:

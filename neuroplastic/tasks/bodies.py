@@ -1,0 +1,230 @@
+"""Bodies in environments of one kind, moved side by side: ours together, anybody else's one by one."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import DependencyNotInstalled
+from numpy.typing import NDArray
+
+from neuroplastic.errors import ArgumentError, MissingExtraError
+from neuroplastic.tasks.spaces import Vector, action_writer, observation_reader, zero_action
+
+Rows = NDArray[np.intp]
+Made = TypeVar("Made")
+
+
+def find_spec(env: str) -> EnvSpec:
+    """The registration of an id, ``module:id`` included.
+
+    Raises:
+        ArgumentError: no such id.
+        MissingExtraError: its module cannot be imported.
+    """
+    module, _, name = env.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        return gymnasium.spec(name)
+    except ImportError as error:
+        raise MissingExtraError(f"task.env: {env} needs something that is not installed: {error}") from error
+    except gymnasium.error.Error as error:
+        raise ArgumentError(f"task.env: expected the id of a registered environment; got {env!r} ({error})") from error
+
+
+def step_limit(env: str, options: Mapping[str, Any], horizon: int = 0) -> int | None:
+    """Steps that a life has at most: the horizon or the environment's own limit; None if there is neither.
+
+    Raises:
+        ArgumentError, MissingExtraError: no such id.
+    """
+    own = options.get("max_episode_steps", find_spec(env).max_episode_steps)
+    return min((limit for limit in (horizon, own) if limit), default=None)
+
+
+def _make(maker: Callable[..., Made], env: str, options: Mapping[str, Any], **ours: Any) -> Made:
+    """``gymnasium.make`` or ``make_vec`` with errors in one line."""
+    find_spec(env)
+    try:
+        return maker(env, **options, **ours)
+    except (DependencyNotInstalled, ImportError) as error:
+        raise MissingExtraError(f"task.env: {env} needs something that is not installed: {error}") from error
+    except (gymnasium.error.Error, TypeError, ValueError) as error:
+        raise ArgumentError(f"task.env: {env} cannot be made with {dict(options)}: {error}") from error
+
+
+class Bodies(ABC):
+    """B bodies, of which some are moved at a time.
+
+    Attributes:
+        size: B.
+        inputs, outputs: I and O, numbers in an observation and in an action.
+        observations: [B, I] float32, what each body perceives.
+        rewards: [B] float64, of its last step.
+        terminated, truncated: [B] bool, what its environment said of its last step.
+        failures: row -> why it can go no further.
+    """
+
+    size: int
+    inputs: int
+    outputs: int
+
+    def __init__(self, size: int, inputs: int, outputs: int) -> None:
+        self.size, self.inputs, self.outputs = size, inputs, outputs
+        self.observations = np.zeros((size, inputs), np.float32)
+        self.rewards = np.zeros(size)
+        self.terminated, self.truncated = np.zeros(size, bool), np.zeros(size, bool)
+        self.failures: dict[int, str] = {}
+
+    @abstractmethod
+    def reset(self, rows: Rows, seeds: NDArray[np.int64]) -> None:
+        """Begins an episode in each of some rows [b], from its seed [b]."""
+
+    @abstractmethod
+    def step(self, rows: Rows, outputs: Vector | None) -> None:
+        """Moves some rows [b] by the network's finite outputs [b, O]; None is the action that does nothing.
+
+        Raises:
+            SpaceError: there is no such action.
+        """
+
+    @abstractmethod
+    def measure(self, name: str, row: int) -> float:
+        """A number of the last ``info``; NaN if there is none."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees the environments."""
+
+
+class SeparateBodies(Bodies):
+    """One Gymnasium environment each. One that raises has failed, and is made anew at its next reset."""
+
+    def __init__(self, env: str, size: int, options: Mapping[str, Any]) -> None:
+        self.make = lambda: _make(gymnasium.make, env, options, disable_env_checker=True)
+        self.envs: list[gymnasium.Env | None] = [self.make(), *[None] * (size - 1)]
+        assert self.envs[0] is not None
+        inputs, self._read = observation_reader(self.envs[0].observation_space)
+        outputs, self._write = action_writer(self.envs[0].action_space)
+        self._action_space = self.envs[0].action_space
+        self._infos: list[dict[str, Any]] = [{} for _ in range(size)]
+        super().__init__(size, inputs, outputs)
+
+    def env(self, row: int) -> gymnasium.Env:
+        """The environment of a row, made when it is first needed."""
+        found = self.envs[row]
+        if found is None:
+            found = self.envs[row] = self.make()
+        return found
+
+    def reset(self, rows: Rows, seeds: NDArray[np.int64]) -> None:
+        for row, seed in zip(rows.tolist(), seeds.tolist(), strict=True):
+            self.failures.pop(row, None)
+            try:
+                observation, self._infos[row] = self.env(row).reset(seed=seed)
+                self.observations[row] = self._read(observation)
+            except Exception as error:
+                self._fail(row, error)
+        self.rewards[rows] = 0
+
+    def step(self, rows: Rows, outputs: Vector | None) -> None:
+        rest = zero_action(self._action_space) if outputs is None else None
+        for n, row in enumerate(rows.tolist()):
+            action = rest if outputs is None else self._write(outputs[n])
+            try:
+                observation, reward, terminated, truncated, self._infos[row] = self.env(row).step(action)
+                self.observations[row] = self._read(observation)
+                self.rewards[row], self.terminated[row], self.truncated[row] = float(reward), terminated, truncated
+            except Exception as error:
+                self._fail(row, error)
+
+    def _fail(self, row: int, error: Exception) -> None:
+        """A faulty environment is a failed trial, not the end of the run."""
+        self.failures[row] = f"{type(error).__name__}: {error}"
+        broken, self.envs[row] = self.envs[row], None
+        if broken is not None:
+            broken.close()
+
+    def measure(self, name: str, row: int) -> float:
+        return float(self._infos[row].get(name, np.nan))
+
+    def close(self) -> None:
+        for row, env in enumerate(self.envs):
+            if env is not None:
+                env.close()
+            self.envs[row] = None
+
+
+class VectorBodies(Bodies):
+    """One vector environment of ours: rows that are not active are left alone and cost nothing."""
+
+    def __init__(self, env: str, size: int, options: Mapping[str, Any]) -> None:
+        self.make = lambda: _make(
+            gymnasium.make_vec, env, options, num_envs=size, vectorization_mode="vector_entry_point"
+        )
+        self.env: Any = self.make()
+        inputs, _ = observation_reader(self.env.single_observation_space)
+        outputs, self._write = action_writer(self.env.single_action_space)
+        self._actions = np.zeros((size, *self.env.single_action_space.shape), np.float32)
+        self._infos: dict[str, Any] = {}
+        super().__init__(size, inputs, outputs)
+
+    def reset(self, rows: Rows, seeds: NDArray[np.int64]) -> None:
+        if self.env is None:
+            self.env = self.make()
+        self.failures.clear()
+        mask = np.zeros(self.size, bool)
+        mask[rows] = True
+        every = np.zeros(self.size, np.int64)
+        every[rows] = seeds
+        try:
+            observations, self._infos = self.env.reset(seed=every.tolist(), options={"reset_mask": mask})
+            self.observations[rows] = observations[rows]
+        except Exception as error:
+            self._fail(rows, error)
+        self.rewards[rows] = 0
+
+    def step(self, rows: Rows, outputs: Vector | None) -> None:
+        self._actions[rows] = (
+            zero_action(self.env.single_action_space) if outputs is None else np.stack([*map(self._write, outputs)])
+        )
+        self.env.active[:] = False
+        self.env.active[rows] = True
+        try:
+            observations, rewards, terminated, truncated, self._infos = self.env.step(self._actions)
+        except Exception as error:
+            self._fail(rows, error)
+            return
+        self.observations[rows], self.rewards[rows] = observations[rows], rewards[rows]
+        self.terminated[rows], self.truncated[rows] = terminated[rows], truncated[rows]
+
+    def _fail(self, rows: Rows, error: Exception) -> None:
+        self.failures |= dict.fromkeys(rows.tolist(), f"{type(error).__name__}: {error}")
+        self.close()
+
+    def measure(self, name: str, row: int) -> float:
+        return float(self._infos[name][row]) if name in self._infos else np.nan
+
+    def close(self) -> None:
+        if self.env is not None:
+            self.env.close()
+        self.env = None
+
+
+def make_bodies(env: str, size: int, options: Mapping[str, Any]) -> Bodies:
+    """B bodies of an id.
+
+    Raises:
+        ArgumentError: no such id, or the environment refuses the options.
+        MissingExtraError: the environment needs a library that is not installed.
+        SpaceError: its observations or actions cannot be served.
+    """
+    # Foreign vector environments neither truncate themselves nor leave finished rows alone.
+    together = find_spec(env).namespace == "neuroplastic" and find_spec(env).vector_entry_point is not None
+    return (VectorBodies if together else SeparateBodies)(env, size, options)
