@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from neuroplastic.evaluate.processes import cores
 from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.experiment.agent import Agent
 from neuroplastic.experiment.build import build_learner, build_task, checked
@@ -80,7 +81,7 @@ def main() -> None:
         returns = []
         for seed in range(1, arguments.seeds + 1):
             agent = find(seed)
-            (scored,) = score(agent, [agent.recipe.task.variations[0]], arguments.episodes)
+            (scored,) = score(agent, [agent.recipe.task.variations[0]], arguments.episodes, workers=cores())
             returns.append(scored.returns.tolist())
         figures[name] = returns
         low, high = interval(np.array(returns))

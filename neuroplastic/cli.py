@@ -141,6 +141,7 @@ def evaluate(
         list[str] | None, typer.Option(help="A damage, such as front_left:shorten, or 'none'; may be repeated.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Chooses the test episodes.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes; 0 = one for each core.", min=0)] = 0,
     which: Which = "center",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
     trust: Trust = False,
@@ -151,25 +152,24 @@ def evaluate(
     """
     import torch
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
     from rich.table import Table
 
+    from neuroplastic.evaluate.processes import cores
     from neuroplastic.experiment.scores import default_variations, score
 
     torch.set_num_threads(1)
     found = _load(agent, which, trust)
     variations = [{} if d == "none" else {"damage": d} for d in damage] if damage else default_variations(found)
     console = Console()
-    scores = [
-        each.summary()
-        for each in track(
-            score(found, variations, episodes, seed),
-            "evaluating",
-            total=len(variations),
-            console=console,
-            transient=True,
-        )
-    ]
+    with Progress(transient=True, console=console) as bar:
+        lives = bar.add_task("episodes", total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(lives, completed=done, total=total)
+
+        scored = score(found, variations, episodes, seed, workers or cores(), show)
+    scores = [each.summary() for each in scored]
     measures = [name for name in scores[0] if name in found.recipe.task.measures]
     table = Table("", "mean ± std", "95 % interval of the mean", *measures, "failed", box=None, header_style="bold")
     for row in scores:

@@ -56,6 +56,10 @@ class TrialError(NeuroplasticError):
     """Trials failed in a way that makes going on pointless."""
 
 
+class WorkerError(NeuroplasticError, RuntimeError):
+    """Worker processes cannot be started, or one raised what cannot be sent."""
+
+
 class MissingExtraError(NeuroplasticError, ImportError):
     """A library that belongs to an optional extra is not installed."""
 

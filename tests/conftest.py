@@ -19,5 +19,6 @@ def tiny() -> dict[str, Any]:
         "policy": {"hidden": [4]},
         "rule": {"name": "hebbian", "terms": "ABCD+lr", "normaliser": "max"},
         "task": {"env": "CartPole-v1", "horizon": 60, "batch": 4},
+        "evaluate": {"workers": 1},
         "selection": {"every": 2, "top": 2, "episodes": 2},
     }

@@ -56,7 +56,7 @@ def test_from_recipe_to_pictures(neuroplastic: Typed, recipe: Path, tmp_path: Pa
     more = neuroplastic("evolve", "--resume", "runs/mine", "generations=3")
     assert "going on after generation 2" in more.out
     assert "generation 3/3" in more.out
-    scored = neuroplastic("evaluate", "runs/mine", "--episodes", "3", "--which", "best")
+    scored = neuroplastic("evaluate", "runs/mine", "--episodes", "3", "--workers", "1", "--which", "best")
     assert scored.code == 0, scored.err
     assert "interval" in scored.out
     plotted = neuroplastic("plot", "runs/mine", "-o", "curves.png")

@@ -22,7 +22,11 @@ LEVELS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 OWNERS = {  # libraries that only these files may import
-    "numba": {"neuroplastic/noise.py", "neuroplastic/plastic/kernels/cpu.py"},
+    "numba": {
+        "neuroplastic/noise.py",
+        "neuroplastic/plastic/kernels/cpu.py",
+        "envs/neuroplastic_envs/quadruped/stock.py",
+    },
     "pybullet": {"envs/neuroplastic_envs/quadruped/bullet.py"},
     "matplotlib": {"neuroplastic/view/plot.py", "neuroplastic/view/panel.py"},
     "pygame": set(),

@@ -9,12 +9,25 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroplastic.errors import check_shape
 from neuroplastic.search.base import Population
 from neuroplastic.tasks.base import Evaluation
 from neuroplastic.tasks.statistics import Statistics
 
 Progress = Callable[[int, int], None]
 """Called with members done and members in all. What it raises ends the evaluation."""
+
+
+def seeds_of_all(population: Population, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Seeds [P, E] of [P, E] or [E].
+
+    Raises:
+        ShapeError: they are neither.
+    """
+    if seeds.ndim == 1:
+        return np.broadcast_to(seeds, (len(population), len(seeds)))
+    check_shape("seeds", seeds, [len(population), "E"])
+    return seeds
 
 
 class Evaluator(ABC):
@@ -28,11 +41,11 @@ class Evaluator(ABC):
         shared: Statistics | None = None,
         progress: Progress | None = None,
     ) -> Evaluation:
-        """Tries every member in one episode for each of seeds [E]; the result's rows are in the population's order.
+        """Tries every member in E episodes; the result's rows are in the population's order.
 
         Args:
-            population: whose members are tried.
-            seeds: [E], the same for all members.
+            population: whose P members are tried.
+            seeds: of the episodes, [P, E], or [E] if they are the same for all members.
             shared: statistics of observations that all trials see.
             progress: told how many members are done; what it raises ends the evaluation.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroplastic.evaluate.base import Evaluator, Progress
+from neuroplastic.evaluate.base import Evaluator, Progress, seeds_of_all
 from neuroplastic.search.base import Population
 from neuroplastic.tasks.base import Evaluation, Task
 from neuroplastic.tasks.statistics import Statistics
@@ -24,11 +24,11 @@ class SerialEvaluator(Evaluator):
         shared: Statistics | None = None,
         progress: Progress | None = None,
     ) -> Evaluation:
-        parts: list[Evaluation] = []
+        seeds, parts = seeds_of_all(population, seeds), []
         total = len(population)
         for start in range(0, total, self.task.batch):
             block = range(start, min(start + self.task.batch, total))
-            parts.append(self.task.evaluate(population, block, seeds, shared))
+            parts.append(self.task.evaluate(population, block, seeds[block.start : block.stop], shared))
             if progress is not None:
                 progress(block.stop, total)
         return Evaluation.concatenate(parts)

@@ -10,8 +10,9 @@ from functools import partial
 from importlib import metadata
 from typing import Any
 
-from neuroplastic.errors import check_range
+from neuroplastic.errors import ArgumentError, check_range
 from neuroplastic.evaluate.base import Evaluator, Progress
+from neuroplastic.evaluate.processes import ProcessEvaluator, cores
 from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.experiment.options import constructor_options, resolve
 from neuroplastic.experiment.recipe import Recipe
@@ -23,7 +24,7 @@ from neuroplastic.plastic.network import PlasticNetwork
 from neuroplastic.plastic.rules import Rule
 from neuroplastic.search import strategies
 from neuroplastic.search.base import DensePopulation, Strategy
-from neuroplastic.tasks.bodies import step_limit
+from neuroplastic.tasks.bodies import env_metadata, step_limit
 from neuroplastic.tasks.lives import LifeRules
 from neuroplastic.tasks.rollout import RolloutTask
 from neuroplastic.tasks.statistics import Statistics
@@ -103,6 +104,37 @@ def build_task(recipe: Recipe) -> RolloutTask:
     return task
 
 
+def worker_count(recipe: Recipe) -> int:
+    """Processes that try members."""
+    workers = recipe.evaluate.workers
+    return cores() if workers == "auto" else workers
+
+
+def build_evaluator(recipe: Recipe, task: RolloutTask) -> Evaluator:
+    """This process, or workers.
+
+    Raises:
+        ArgumentError: the bodies would take more memory than the recipe allows.
+        WorkerError: no process can be started.
+    """
+    workers, chosen = worker_count(recipe), recipe.evaluate
+    needed = workers * body_megabytes(task)
+    if needed > chosen.megabytes:
+        raise ArgumentError(
+            f"evaluate.megabytes: expected enough for {workers} workers x {len(task.variations)} variations x "
+            f"{task.batch} bodies, which take {needed:,.0f} MB; got {chosen.megabytes:,} "
+            "(raise it, or lower evaluate.workers or task.batch)"
+        )
+    if workers == 1:
+        return SerialEvaluator(task)
+    return ProcessEvaluator(task, workers, limit=chosen.limit, tries=chosen.tries)
+
+
+def body_megabytes(task: RolloutTask) -> float:
+    """Memory that the bodies of one process take; 0 where the environment does not say."""
+    return len(task.variations) * task.batch * env_metadata(task.env).get("megabytes_per_env", 0)
+
+
 def build_learner(
     recipe: Recipe, task: RolloutTask, evaluator: Evaluator, progress: Progress | None = None
 ) -> Evolution:
@@ -128,20 +160,26 @@ class Cost:
     Attributes:
         trials: lives in one generation.
         steps: environment steps of the whole run at most; None if nothing bounds a life.
-        rate: steps a second, measured on this machine.
+        rate: steps a second of one process, measured on this machine.
+        workers: processes.
+        megabytes: that the bodies of all of them take, as far as it is known.
     """
 
     trials: int
     steps: int | None
     rate: float
+    workers: int = 1
+    megabytes: float = 0.0
 
     def __str__(self) -> str:
+        workers = f"{self.workers} workers" if self.workers > 1 else "one process"
+        where = f"{workers}, {self.rate:,.0f} steps/s each as measured here"
+        if self.megabytes:
+            where += f", bodies of {self.megabytes:,.0f} MB"
         if self.steps is None:
-            return f"{self.trials} lives a generation, without a bound on their steps; {self.rate:,.0f} steps/s here"
-        return (
-            f"at most {self.steps:,} steps ({self.trials} lives a generation); at {self.rate:,.0f} steps/s, "
-            f"as measured here, at most {duration(self.steps / self.rate)}"
-        )
+            return f"{self.trials} lives a generation, without a bound on their steps; {where}"
+        seconds = self.steps / self.rate / self.workers
+        return f"at most {self.steps:,} steps ({self.trials} lives a generation); {where}: at most {duration(seconds)}"
 
 
 def lives_per_run(recipe: Recipe) -> tuple[int, int]:
@@ -166,7 +204,7 @@ def measure_cost(recipe: Recipe, task: RolloutTask, steps: int = 100) -> Cost:
     members = DensePopulation(
         recipe.search.center_std * normal(stream(recipe.seed, "center"), task.layout.size).expand(task.batch, -1)
     )
-    seeds, everybody = episode_seeds(recipe.seed, "train", 0, 1), range(len(members))
+    seeds, everybody = episode_seeds(recipe.seed, "train", 0, task.batch)[:, None], range(len(members))
     try:
         probe.evaluate(members, everybody, seeds)
         started = time.perf_counter()
@@ -175,7 +213,9 @@ def measure_cost(recipe: Recipe, task: RolloutTask, steps: int = 100) -> Cost:
     finally:
         probe.close()
     bound = task.steps_at_most
-    return Cost(trials, None if bound is None else bound * lives, float(tried.steps.sum()) / seconds)
+    workers = worker_count(recipe)
+    rate = float(tried.steps.sum()) / seconds
+    return Cost(trials, None if bound is None else bound * lives, rate, workers, workers * body_megabytes(task))
 
 
 def duration(seconds: float) -> str:

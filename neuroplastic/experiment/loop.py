@@ -9,8 +9,7 @@ from types import FrameType
 from typing import Protocol
 
 from neuroplastic.errors import NeuroplasticError, RunError
-from neuroplastic.evaluate.serial import SerialEvaluator
-from neuroplastic.experiment.build import Cost, build_learner, build_task, measure_cost, versions
+from neuroplastic.experiment.build import Cost, build_evaluator, build_learner, build_task, measure_cost, versions
 from neuroplastic.experiment.run import RunFolder
 
 
@@ -65,7 +64,7 @@ def evolve(folder: RunFolder, reporter: Reporter) -> bool:
     """
     recipe = folder.recipe
     task = build_task(recipe)
-    with SerialEvaluator(task) as evaluator, Stop() as stop:
+    with build_evaluator(recipe, task) as evaluator, Stop() as stop:
 
         def progress(done: int, total: int) -> None:
             reporter.members(done, total)

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -73,6 +73,22 @@ class SelectionSection(_Section):
     episodes: int = 4
 
 
+class EvaluateSection(_Section):
+    """Where trials run; nothing here touches the numbers.
+
+    Attributes:
+        workers: processes of one thread each; "auto" = one for each core, 1 = none beside the driver.
+        limit: seconds that the trials of one member may take before its worker is replaced and they are tried again.
+        tries: times that a member may end its worker before it is failed.
+        megabytes: that the bodies of all workers may take, where their environment says what one takes.
+    """
+
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    limit: float = Field(default=600.0, gt=0)
+    tries: int = Field(default=3, ge=1)
+    megabytes: int = Field(default=8192, ge=1)
+
+
 class Recipe(_Section):
     """One experiment, whole.
 
@@ -97,6 +113,7 @@ class Recipe(_Section):
     rule: RuleSection
     task: TaskSection
     selection: SelectionSection = SelectionSection()
+    evaluate: EvaluateSection = EvaluateSection()
     versions: dict[str, str] = {}
 
     def to_toml(self) -> str:

@@ -20,7 +20,15 @@ from neuroplastic.learners.base import Learner
 KEEP = 3
 """Checkpoints kept, newest first: enough that a damaged one costs little."""
 
-FREE = ("generations", "checkpoint_seconds", "max_failed")
+FREE = (
+    "generations",
+    "checkpoint_seconds",
+    "max_failed",
+    "evaluate.workers",
+    "evaluate.limit",
+    "evaluate.tries",
+    "evaluate.megabytes",
+)
 """Keys of a recipe that may change when a run goes on: they do not touch its numbers."""
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from gymnasium.envs.registration import load_env_creator
 from numpy.typing import NDArray
 
 from neuroplastic.errors import check_range
+from neuroplastic.evaluate.base import Progress
+from neuroplastic.evaluate.processes import ProcessEvaluator
 from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.experiment.agent import Agent
+from neuroplastic.genome import Layout
 from neuroplastic.noise import episode_seeds
-from neuroplastic.search.base import DensePopulation
-from neuroplastic.tasks.bodies import find_spec
+from neuroplastic.search.base import DensePopulation, Population
+from neuroplastic.tasks.base import Evaluation
+from neuroplastic.tasks.bodies import env_metadata
+from neuroplastic.tasks.rollout import RolloutTask
+from neuroplastic.tasks.statistics import Statistics
 
 RESAMPLES = 10_000
 
@@ -39,14 +44,12 @@ class Score:
         evolved_on: whether evolution tried its members in it.
         returns: [E] float64, NaN where the episode failed.
         measures: name -> [E].
-        failures: reason -> episodes.
     """
 
     variation: Mapping[str, Any]
     evolved_on: bool
     returns: NDArray[np.float64]
     measures: Mapping[str, NDArray[np.float64]]
-    failures: Mapping[str, int]
 
     @property
     def label(self) -> str:
@@ -72,32 +75,80 @@ class Score:
 def default_variations(agent: Agent) -> list[Mapping[str, Any]]:
     """What an agent is evaluated in unless asked otherwise: undamaged and each damage that its body knows,
     or, for a body that knows none, the variations that it was evolved on."""
-    entry = find_spec(agent.recipe.task.env).entry_point
-    metadata = getattr(load_env_creator(entry) if isinstance(entry, str) else entry, "metadata", {})
-    damages = [{"damage": damage} for damage in metadata.get("damages", [])]
+    damages = [{"damage": damage} for damage in env_metadata(agent.recipe.task.env).get("damages", [])]
     return [{}, *damages] if damages else list(agent.recipe.task.variations)
 
 
-def score(agent: Agent, variations: Sequence[Mapping[str, Any]], episodes: int, seed: int = 0) -> Iterator[Score]:
-    """The agent in one variation after the other, each over the same test episodes.
+@dataclass
+class Battery:
+    """A `Task` of many: members come in rows of ``episodes``, and each row is tried on a task of its own."""
+
+    tasks: Sequence[RolloutTask]
+    episodes: int
+
+    @property
+    def layout(self) -> Layout:
+        return self.tasks[0].layout
+
+    @property
+    def batch(self) -> int:
+        return self.tasks[0].batch
+
+    def evaluate(
+        self,
+        population: Population,
+        index: Sequence[int],
+        seeds: NDArray[np.int64],
+        shared: Statistics | None = None,
+    ) -> Evaluation:
+        parts = []
+        for number, task in enumerate(self.tasks):
+            own = [n for n, member in enumerate(index) if member // self.episodes == number]
+            if own:
+                parts.append(task.evaluate(population, [index[n] for n in own], seeds[own], shared))
+        return Evaluation.concatenate(parts)
+
+    def close(self) -> None:
+        for task in self.tasks:
+            task.close()
+
+
+def score(
+    agent: Agent,
+    variations: Sequence[Mapping[str, Any]],
+    episodes: int,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> list[Score]:
+    """The agent in each of the variations, all over the same test episodes.
+
+    Args:
+        agent: who is tried.
+        variations: keyword arguments of its environment.
+        episodes: in each variation.
+        seed: chooses the episodes.
+        workers: processes that try it; the figures do not depend on them.
+        progress: told how many episodes are done.
 
     Raises:
         ArgumentError: a variation is refused by the environment; before any episode.
     """
     check_range("episodes", episodes, low=1)
-    seeds = episode_seeds(seed, "test", 0, episodes)
     task = agent.task()
     task.close()
-    tasks = [replace(task, variations=[variation]) for variation in variations]
-    for each in tasks:
+    battery = Battery([replace(task, variations=[variation]) for variation in variations], episodes)
+    for each in battery.tasks:
         each.check()
-
-    def live() -> Iterator[Score]:
-        for each in tasks:
-            with SerialEvaluator(each) as evaluator:
-                tried = evaluator.evaluate(DensePopulation(agent.genome[None]), seeds, agent.statistics)
-            evolved_on = each.variations[0] in agent.recipe.task.variations
-            measures = {name: values[0] for name, values in tried.measures.items()}
-            yield Score(each.variations[0], evolved_on, tried.fitness[0], measures, tried.failures)
-
-    return live()
+    lives = len(variations) * episodes
+    seeds = np.tile(episode_seeds(seed, "test", 0, episodes), len(variations))[:, None]
+    evaluator = SerialEvaluator(battery) if workers == 1 else ProcessEvaluator(battery, workers)
+    with evaluator:
+        copies = DensePopulation(agent.genome.expand(lives, -1))
+        tried = evaluator.evaluate(copies, seeds, agent.statistics, progress)
+    scores = []
+    for number, variation in enumerate(variations):
+        own = slice(number * episodes, (number + 1) * episodes)
+        measures = {name: values[own, 0] for name, values in tried.measures.items()}
+        scores.append(Score(variation, variation in agent.recipe.task.variations, tried.fitness[own, 0], measures))
+    return scores

@@ -74,7 +74,7 @@ class Task(Protocol):
         seeds: NDArray[np.int64],
         shared: Statistics | None = None,
     ) -> Evaluation:
-        """Tries the members ``index`` [p], each in one episode for each of ``seeds`` [E].
+        """Tries the members ``index`` [p], each in the episodes of its ``seeds`` [p, E].
 
         The numbers of a trial depend on its genome, its seed and ``shared`` alone; that is what all trials of a
         generation see: the statistics of observations, which stay as they are while it lasts.

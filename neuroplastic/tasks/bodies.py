@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
@@ -36,6 +36,19 @@ def find_spec(env: str) -> EnvSpec:
         raise MissingExtraError(f"task.env: {env} needs something that is not installed: {error}") from error
     except gymnasium.error.Error as error:
         raise ArgumentError(f"task.env: expected the id of a registered environment; got {env!r} ({error})") from error
+
+
+def env_metadata(env: str) -> dict[str, Any]:
+    """What the class of an id says of itself, without making one.
+
+    Raises:
+        ArgumentError, MissingExtraError: no such id, or its module cannot be imported.
+    """
+    entry = find_spec(env).entry_point
+    try:
+        return getattr(load_env_creator(entry) if isinstance(entry, str) else entry, "metadata", {})
+    except ImportError as error:
+        raise MissingExtraError(f"task.env: {env} needs something that is not installed: {error}") from error
 
 
 def step_limit(env: str, options: Mapping[str, Any], horizon: int = 0) -> int | None:

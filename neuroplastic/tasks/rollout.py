@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neuroplastic.errors import ArgumentError, check_range
+from neuroplastic.errors import ArgumentError, check_range, check_shape
 from neuroplastic.genome import Layout
 from neuroplastic.plastic.network import Policy
 from neuroplastic.search.base import Population
@@ -110,7 +110,8 @@ class RolloutTask:
         seeds: NDArray[np.int64],
         shared: Statistics | None = None,
     ) -> Evaluation:
-        members, episodes, variations = len(index), len(seeds), len(self.variations)
+        (members, episodes), variations = seeds.shape, len(self.variations)
+        check_shape("seeds", seeds, [len(index), "E"])
         policy = self._policy
         fitness = np.zeros((variations, members, episodes))
         steps = np.zeros((variations, members, episodes), np.int64)
@@ -125,8 +126,9 @@ class RolloutTask:
             genomes = population.rows([index[member] for member in of_member])
             for variation in range(variations):
                 lives = self._lives(variation)
-                policy.birth(genomes, seeds[of_episode])
-                observed = live(lives, policy, seeds[of_episode], shared if self.normalise else None, self.normalise)
+                births = seeds[of_member, of_episode]
+                policy.birth(genomes, births)
+                observed = live(lives, policy, births, shared if self.normalise else None, self.normalise)
                 at = variation, of_member, of_episode
                 fitness[at], steps[at] = lives.fitness[rows], lives.steps[rows]
                 for name, values in measures.items():

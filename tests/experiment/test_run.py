@@ -59,7 +59,9 @@ def assert_same(a: Path, b: Path) -> None:
     (metrics, *genomes), (others, *other_genomes) = outcome(a), outcome(b)
     assert metrics == others
     for genome, other in zip(genomes, other_genomes, strict=True):
-        np.testing.assert_array_equal(genome["genome"], other["genome"])
+        assert genome.keys() == other.keys()
+        for name in genome:
+            np.testing.assert_array_equal(genome[name], other[name])
 
 
 @pytest.fixture
@@ -86,6 +88,26 @@ def test_n_then_n_is_2n(tmp_path: Path, tiny: dict[str, Any], whole: Path) -> No
     assert_same(path, whole)
 
 
+@pytest.mark.slow
+def test_any_number_of_workers_gives_the_same_run(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    tiny["task"] |= {"normalise": True, "episodes": 2}
+    for workers in (1, 2, 3):
+        assert run(create(tmp_path / str(workers), tiny, f"evaluate.workers={workers}"))
+    assert_same(tmp_path / "1", tmp_path / "2")
+    assert_same(tmp_path / "1", tmp_path / "3")
+
+
+def test_normalised_runs_resume_too(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    tiny["task"]["normalise"] = True
+    assert run(create(tmp_path / "whole", tiny))
+    assert run(create(tmp_path / "halves", tiny, "generations=1"))
+    assert run(RunFolder.open(tmp_path / "halves", ["generations=4", "evaluate.workers=1"]))
+    assert_same(tmp_path / "halves", tmp_path / "whole")
+    statistics = load_file(tmp_path / "whole" / "center.safetensors")
+    steps = sum(row["steps"] for row in read_metrics(tmp_path / "whole")[-1:])
+    assert 0 < statistics["statistics.count"] <= steps
+
+
 def test_ctrl_c_saves_and_resumes(tmp_path: Path, tiny: dict[str, Any], whole: Path) -> None:
     path = tmp_path / "stopped"
     assert not run(create(path, tiny, "checkpoint_seconds=1000.0"), Quiet(stop_after=3))
@@ -95,10 +117,12 @@ def test_ctrl_c_saves_and_resumes(tmp_path: Path, tiny: dict[str, Any], whole: P
 
 
 @pytest.mark.slow
-def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, tiny: dict[str, Any]) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, tiny: dict[str, Any], workers: int) -> None:
     values = {**tiny, "generations": 40}
     whole, path = tmp_path / "whole", tmp_path / "killed"
     assert run(create(whole, values))
+    values["evaluate"] = {"workers": workers}
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(tomli_w.dumps(values))
     command = [sys.executable, "-m", "neuroplastic", "evolve"]

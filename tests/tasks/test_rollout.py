@@ -23,6 +23,11 @@ POLICY = partial(PlasticNetwork, hidden=[5], rule=HebbianRule(normaliser="max"))
 SEEDS = np.array([11, 12])
 
 
+def same(members: int, episodes: int = 2) -> np.ndarray:
+    """Seeds [p, E], the same for all members."""
+    return np.tile(SEEDS[:episodes], (members, 1))
+
+
 class Script(gymnasium.Env):
     """Pays what it was told to pay, ends when it was told to end, and remembers its actions."""
 
@@ -64,7 +69,7 @@ def genomes(task: RolloutTask, members: int) -> DensePopulation:
 def script(rules: LifeRules, **options: Any) -> tuple[float, int]:
     """(fitness, steps) of one life."""
     task = RolloutTask("test/Script-v0", POLICY, env_options=options, rules=rules)
-    tried = task.evaluate(genomes(task, 1), [0], SEEDS[:1])
+    tried = task.evaluate(genomes(task, 1), [0], same(1, 1))
     task.close()
     return float(tried.fitness[0, 0]), int(tried.steps[0, 0])
 
@@ -72,7 +77,7 @@ def script(rules: LifeRules, **options: Any) -> tuple[float, int]:
 def test_equals_a_loop_written_by_hand() -> None:
     task = RolloutTask("CartPole-v1", POLICY, batch=3)
     population = genomes(task, 5)
-    tried = task.evaluate(population, [4, 1, 0, 2], SEEDS)
+    tried = task.evaluate(population, [4, 1, 0, 2], same(4))
     for member, index in enumerate([4, 1, 0, 2]):
         for episode, seed in enumerate(SEEDS):
             env, policy = gymnasium.make("CartPole-v1"), POLICY(inputs=4, outputs=2)
@@ -91,18 +96,18 @@ def test_equals_a_loop_written_by_hand() -> None:
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=9), st.integers(1, 5), st.integers(0, 2**31 - 1))
 def test_a_trial_depends_on_its_genome_and_seed_alone(index: list[int], batch: int, seed: int) -> None:
     torch.manual_seed(seed)
-    seeds = np.array([seed, seed // 2])
+    seeds = np.random.default_rng(seed).integers(2**31, size=(len(index), 2))
     task = RolloutTask("CartPole-v1", POLICY, batch=batch, rules=LifeRules(horizon=40))
     population = genomes(task, 7)
     together = task.evaluate(population, index, seeds).fitness
     for row, member in enumerate(index):
         alone = RolloutTask("CartPole-v1", POLICY, batch=1, rules=LifeRules(horizon=40))
-        np.testing.assert_array_equal(together[row], alone.evaluate(population, [member], seeds).fitness[0])
+        np.testing.assert_array_equal(together[row], alone.evaluate(population, [member], seeds[[row]]).fitness[0])
 
 
 def test_variations_are_averaged() -> None:
     task = RolloutTask("test/Script-v0", POLICY, variations=[{"bonus": 0.0}, {"bonus": 3.0}], measures=["distance"])
-    tried = task.evaluate(genomes(task, 2), [0, 1], SEEDS)
+    tried = task.evaluate(genomes(task, 2), [0, 1], same(2))
     np.testing.assert_array_equal(tried.fitness, np.full((2, 2), 20 + 30.0))
     np.testing.assert_array_equal(tried.steps, np.full((2, 2), 40))
     np.testing.assert_array_equal(tried.measures["distance"], np.full((2, 2), 20.0))
@@ -110,7 +115,7 @@ def test_variations_are_averaged() -> None:
 
 def test_idle_steps_act_with_zero_and_do_not_count() -> None:
     task = RolloutTask("test/Script-v0", POLICY, rules=LifeRules(idle=6, horizon=15))
-    tried = task.evaluate(genomes(task, 1), [0], SEEDS[:1])
+    tried = task.evaluate(genomes(task, 1), [0], same(1, 1))
     bodies = task._lives(0).bodies
     assert isinstance(bodies, SeparateBodies)
     actions = bodies.env(0).get_wrapper_attr("actions")
@@ -141,13 +146,13 @@ def test_grace_holds_off_patience_and_the_end() -> None:
 @pytest.mark.parametrize("fault", ["reset", "step"])
 def test_a_faulty_environment_is_a_failed_trial(fault: str) -> None:
     task = RolloutTask("test/Script-v0", POLICY, variations=[{}, {"fault": fault}], batch=2)
-    tried = task.evaluate(genomes(task, 3), [0, 1, 2], SEEDS)
+    tried = task.evaluate(genomes(task, 3), [0, 1, 2], same(3))
     assert np.isnan(tried.fitness).all()
     (reason,) = tried.failures
     assert reason.startswith("RuntimeError: ")
     assert tried.failures[reason] == 6
     sound = RolloutTask("test/Script-v0", POLICY)
-    assert not sound.evaluate(genomes(sound, 1), [0], SEEDS).failures
+    assert not sound.evaluate(genomes(sound, 1), [0], same(1)).failures
 
 
 def test_a_network_that_diverges_fails_alone() -> None:
@@ -155,7 +160,7 @@ def test_a_network_that_diverges_fails_alone() -> None:
     task = RolloutTask("test/Script-v0", policy)
     rows = torch.randn(3, task.layout.size)
     rows[1] *= 1e30
-    tried = task.evaluate(DensePopulation(rows), [0, 1, 2], SEEDS[:1])
+    tried = task.evaluate(DensePopulation(rows), [0, 1, 2], same(3, 1))
     assert np.isnan(tried.fitness).tolist() == [[False], [True], [False]]
     assert tried.failures == {"the network's output is not finite": 1}
 
@@ -163,14 +168,14 @@ def test_a_network_that_diverges_fails_alone() -> None:
 def test_a_used_task_can_be_pickled() -> None:
     task = RolloutTask("CartPole-v1", POLICY)
     population = genomes(task, 2)
-    tried = task.evaluate(population, [0, 1], SEEDS)
-    again = pickle.loads(pickle.dumps(task)).evaluate(population, [0, 1], SEEDS)
+    tried = task.evaluate(population, [0, 1], same(2))
+    again = pickle.loads(pickle.dumps(task)).evaluate(population, [0, 1], same(2))
     np.testing.assert_array_equal(tried.fitness, again.fitness)
 
 
 def test_a_reward_that_is_not_finite_is_a_failed_trial() -> None:
     task = RolloutTask("test/Script-v0", POLICY, env_options={"rewards": (1.0, np.nan, 1.0)})
-    tried = task.evaluate(genomes(task, 1), [0], SEEDS)
+    tried = task.evaluate(genomes(task, 1), [0], same(1))
     assert tried.failures == {"the environment's reward is not finite": 2}
 
 
@@ -188,7 +193,7 @@ def test_observations_are_counted_and_normalised() -> None:
 
     both = task(normalise=True, variations=[{}, {}], batch=3)
     population = genomes(both, 4)
-    first = both.evaluate(population, [0, 1, 2, 3], SEEDS)
+    first = both.evaluate(population, [0, 1, 2, 3], same(4))
     assert first.statistics is not None
     np.testing.assert_array_equal(first.statistics.count, np.full((4, 2), 2 * 5))
     times = np.arange(2, 7)  # what is seen before each of five actions, in both variations
@@ -197,8 +202,8 @@ def test_observations_are_counted_and_normalised() -> None:
 
     shared = first.statistics.total()
     seen.clear()
-    task(normalise=True).evaluate(population, [0], SEEDS[:1], shared)
-    task().evaluate(population, [0], SEEDS[:1], shared)
+    task(normalise=True).evaluate(population, [0], same(1, 1), shared)
+    task().evaluate(population, [0], same(1, 1), shared)
     normalised, raw = np.concatenate(seen[:5]), np.concatenate(seen[5:])
     np.testing.assert_array_equal(normalised, shared.normalise(raw))
 
