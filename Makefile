@@ -18,7 +18,6 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup  ## Evolve a quadruped for some minutes, then draw its curve and its life into demo/
-	@test -f demo/run/center.safetensors -a ! -f demo/run/.unfinished || rm -rf demo
 	@mkdir -p demo
 	@if test -f demo/run/recipe.toml; \
 	then $(BIN)/neuroplastic evolve --resume demo/run; \
@@ -26,7 +25,7 @@ demo: setup  ## Evolve a quadruped for some minutes, then draw its curve and its
 	$(BIN)/neuroplastic plot demo/run --output demo/curve.png
 	$(BIN)/neuroplastic evaluate demo/run --episodes 5
 	$(BIN)/neuroplastic replay demo/run --video demo/life.mp4
-	$(BIN)/neuroplastic replay demo/run --damage front_left:shorten --video demo/life-damaged.mp4
+	$(BIN)/neuroplastic replay demo/run --damage front_right:shorten --video demo/life-damaged.mp4
 	@echo "look at demo/life.mp4, demo/life-damaged.mp4 and demo/curve.png"
 
 test: setup  ## Run every test

@@ -81,7 +81,7 @@ def main() -> None:
         returns = []
         for seed in range(1, arguments.seeds + 1):
             agent = find(seed)
-            (scored,) = score(agent, [agent.recipe.task.variations[0]], arguments.episodes, workers=cores())
+            (scored,), _ = score(agent, [agent.recipe.task.variations[0]], arguments.episodes, workers=cores())
             returns.append(scored.returns.tolist())
         figures[name] = returns
         low, high = interval(np.array(returns))

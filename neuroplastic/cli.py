@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from neuroplastic import __version__
 from neuroplastic.errors import NeuroplasticError
-
-if TYPE_CHECKING:
-    from neuroplastic.experiment.agent import Agent
 
 app = typer.Typer(
     name="neuroplastic",
@@ -38,14 +36,24 @@ Which = Annotated[
 
 def main() -> None:
     """Runs the command line; an error that is meant for people is one line and exit status 1."""
+    sys.path.append(str(Path.cwd()))  # so that a recipe can name a module of the person's own
     try:
         app()
     except NeuroplasticError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("stopped at once", file=sys.stderr)
-        sys.exit(130)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"neuroplastic {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+) -> None: ...
 
 
 @app.command()
@@ -66,12 +74,12 @@ def recipes(
         load_recipe(name)
         print(recipe_files().get(name, Path(name)).read_text(encoding="utf-8"), end="")
         return
-    from neuroplastic.experiment.build import steps_per_run
+    from neuroplastic.experiment.cost import nominal_steps
 
     table = Table("recipe", "what it is", "generations", "steps at most", box=None, header_style="bold")
     for shipped in recipe_files():
         recipe = load_recipe(shipped)
-        table.add_row(shipped, recipe.description, str(recipe.generations), f"{steps_per_run(recipe):.1e}")
+        table.add_row(shipped, recipe.description, str(recipe.generations), f"{nominal_steps(recipe):.1e}")
     Console().print(table)
 
 
@@ -116,14 +124,18 @@ def evolve(
     elif recipe is None:
         raise RecipeError("evolve: expected a recipe, or --resume RUN; see: neuroplastic recipes")
     else:
-        complete = checked(load_recipe(recipe, words))  # before a folder is made
-        folder = RunFolder.create(run or Path("runs") / Path(recipe).stem, complete)
+        resolved = checked(load_recipe(recipe, words))  # before a folder is made
+        folder = RunFolder.create(run or Path("runs") / Path(recipe).stem, resolved)
     console = Console()
     reporter = LiveReporter(console) if console.is_terminal else PlainReporter(console)
     again = f"neuroplastic evolve --resume {folder.path}"
     with folder:
         try:
             complete = loop.evolve(folder, reporter)
+        except KeyboardInterrupt:
+            reporter.close()
+            reporter.note(f"stopped at once; go on from the last checkpoint by: {again}")
+            raise typer.Exit(130) from None
         finally:
             reporter.close()
     if complete:
@@ -155,11 +167,15 @@ def evaluate(
     from rich.progress import Progress
     from rich.table import Table
 
+    from neuroplastic.errors import check_output
     from neuroplastic.evaluate.processes import cores
+    from neuroplastic.experiment.agent import Agent
     from neuroplastic.experiment.scores import default_variations, score
 
     torch.set_num_threads(1)
-    found = _load(agent, which, trust)
+    if json_file is not None:
+        check_output("--json", json_file)
+    found = Agent.load(agent, which, trust=trust)
     variations = [{} if d == "none" else {"damage": d} for d in damage] if damage else default_variations(found)
     console = Console()
     with Progress(transient=True, console=console) as bar:
@@ -168,17 +184,23 @@ def evaluate(
         def show(done: int, total: int) -> None:
             bar.update(lives, completed=done, total=total)
 
-        scored = score(found, variations, episodes, seed, workers or cores(), show)
+        scored, failures = score(found, variations, episodes, seed, workers or cores(), show)
     scores = [each.summary() for each in scored]
     measures = [name for name in scores[0] if name in found.recipe.task.measures]
-    table = Table("", "mean ± std", "95 % interval of the mean", *measures, "failed", box=None, header_style="bold")
+    titles = [f"{name} (m)" if name == "distance" else name for name in measures]
+    table = Table("", "mean ± std", "95 % interval of the mean", *titles, "failed", box=None, header_style="bold")
     for row in scores:
         label = row["variation"] + (" (evolved on)" if row["evolved_on"] else "")
-        interval = f"{row['low']:.1f} … {row['high']:.1f}"
-        further = [f"{row[name]:.2f}" for name in measures]
-        table.add_row(label, f"{row['mean']:.1f} ± {row['std']:.1f}", interval, *further, str(row["failed"]))
-    console.print(f"{agent}: {found.recipe.task.env}, {episodes} episodes each, generation {found.generation}")
+        figures = ["-", "-", *["-"] * len(measures)]
+        if row["mean"] is not None:
+            figures = [f"{row['mean']:.1f} ± {row['std']:.1f}", f"{row['low']:.1f} … {row['high']:.1f}"]
+            figures += [f"{row[name]:.2f}" for name in measures]
+        table.add_row(label, *figures, str(row["failed"]))
+    title = f"{agent}: {found.recipe.task.env}, {episodes} episodes each, generation {found.generation}"
+    console.print(title, markup=False, soft_wrap=True, highlight=False)
     console.print(table)
+    for reason, count in failures.items():
+        console.print(f"{count} failed: {reason}", markup=False, soft_wrap=True)
     if json_file is not None:
         json_file.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
 
@@ -196,12 +218,13 @@ def replay(
     """Watch an agent live: its body, and beside it the weights as they change."""
     import torch
 
+    from neuroplastic.experiment.agent import Agent
     from neuroplastic.view import replay as view
 
     torch.set_num_threads(1)
     if video is not None:
         view.check_video(video)
-    found = _load(agent, which, trust)
+    found = Agent.load(agent, which, trust=trust)
     rate, pictures = view.frames(
         found, {"damage": damage} if damage else {}, episode, steps, fps=15 if video and video.suffix == ".gif" else 30
     )
@@ -221,11 +244,3 @@ def plot(
 
     plot_runs(runs, output)
     print(output)
-
-
-def _load(path: Path, which: str, trust: bool) -> Agent:
-    from neuroplastic.errors import check_name
-    from neuroplastic.experiment.agent import Agent
-
-    check_name("--which", which, ["center", "best"])
-    return Agent.load(path / f"{which}.safetensors" if path.is_dir() else path, trust=trust)

@@ -6,8 +6,10 @@ Every error says which argument is wrong, what was expected and what came.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -105,6 +107,14 @@ def check_range(
         lower = f"{'>' if above else '>='} {low:g}" if low != float("-inf") else ""
         upper = f"<= {high:g}" if high != float("inf") else ""
         raise ArgumentError(f"{argument}: expected a number {' and '.join(filter(None, [lower, upper]))}; got {value}")
+
+
+def check_output(argument: str, path: Path) -> None:
+    """Raises `ArgumentError` unless a file can be written there: before the work whose result it is to hold."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise ArgumentError(f"{argument}: expected a file in a folder that exists; got {path}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ArgumentError(f"{argument}: expected a place that can be written to; got {path}")
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -33,12 +33,13 @@ class Layout:
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def __post_init__(self) -> None:
-        names = [name for name, _ in self.shapes]
+        names: set[str] = set()
         for name, shape in self.shapes:
-            if names.count(name) > 1:
+            if name in names:
                 raise ArgumentError(f"layout: expected distinct names; got {name!r} twice")
             if any(size < 0 for size in shape):
                 raise ArgumentError(f"layout: expected sizes >= 0 for {name!r}; got {shape}")
+            names.add(name)
 
     @classmethod
     def nest(cls, parts: Mapping[str, Layout]) -> Layout:

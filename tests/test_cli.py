@@ -134,6 +134,20 @@ def test_a_missing_extra_is_named(tmp_path: Path, library: str, words: list[str]
     assert "Traceback" not in result.stderr
 
 
+def test_a_module_of_ones_own_is_found_in_the_present_folder(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "my_rules.py").write_text(
+        "from neuroplastic.plastic import HebbianRule\nclass MyRule(HebbianRule):\n    pass\n"
+    )
+    script = Path(sys.executable).with_name("neuroplastic")
+    command = [script, "evolve", recipe, "rule.name=my_rules:MyRule", "generations=1"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    refused = subprocess.run(
+        [script, "evaluate", "runs/mine", "--episodes", "1"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "--trust" in refused.stderr
+
+
 def test_other_mistakes(neuroplastic: Typed, recipe: Path) -> None:
     assert neuroplastic("evolve", recipe, "generations=1").code == 0
     for words, message in [
@@ -143,12 +157,19 @@ def test_other_mistakes(neuroplastic: Typed, recipe: Path) -> None:
         (["evolve", "--resume", "runs/mine", "search.sigma=1.0"], "can only change"),
         (["evaluate", "none.safetensors"], "cannot be read"),
         (["evaluate", "runs/mine", "--episodes", "0"], "episodes: expected a number >= 1"),
-        (["evaluate", "runs/mine", "--which", "worst"], "--which"),
+        (["evaluate", "runs/mine", "--which", "worst"], "which: expected one of"),
         (["evaluate", "runs/mine", "--damage", "front_left:shorten"], "damage"),
         (["replay", "runs/mine", "--video", "life.avi"], ".mp4 or .gif"),
         (["replay", "runs/mine", "--video", "none/life.gif"], "a folder that exists"),
         (["plot", "none"], "expected a metrics.jsonl"),
         (["plot", "runs/mine", "-o", "curves.docx"], "--output"),
+        (["plot", "runs/mine", "-o", "none/curves.png"], "a folder that exists"),
+        (["evaluate", "runs/mine", "--json", "none/x.json"], "a folder that exists"),
+        (["evolve", "--resume", "runs/mine", "generations=1", "search.sigma=2.0"], "can only change"),
+        (["evolve", recipe, "task.measures=['distanse']", "--run", "a"], "task.measures"),
+        (["evolve", recipe, "search.center_std=inf", "--run", "b"], "center_std"),
+        (["evolve", recipe, "rule.terms=XYZ", "--run", "c"], "rule.terms"),
+        (["evolve", recipe, "task.env=a:b:c", "--run", "d"], "task.env"),
     ]:
         result = neuroplastic(*words)
         assert result.code == 1, words

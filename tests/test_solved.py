@@ -21,5 +21,5 @@ def test_cartpole_is_solved_from_random_weights_within_3000_lives(seed: int, tmp
     with RunFolder.create(tmp_path / "run", recipe) as run:
         assert evolve(run, PlainReporter(Console(quiet=True)))
     assert read_metrics(tmp_path / "run")[-1]["evaluations"] <= 3000
-    (scored,) = score(Agent.load(tmp_path / "run"), [{}], episodes=100)
+    (scored,), _ = score(Agent.load(tmp_path / "run"), [{}], episodes=100)
     assert scored.returns.mean() >= 475

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError
+from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError, check_name
 from neuroplastic.experiment import storage
 from neuroplastic.experiment.build import build_task
 from neuroplastic.experiment.recipe import Recipe, parse_recipe
@@ -48,19 +48,22 @@ class Agent:
         storage.save(path, "agent", tensors, meta)
 
     @classmethod
-    def load(cls, path: Path, *, trust: bool = False) -> Agent:
-        """Reads an agent file, or a run folder's center.
+    def load(cls, path: Path, which: str = "center", *, trust: bool = False) -> Agent:
+        """Reads an agent file, or an agent of a run folder.
 
         Args:
             path: of the file or folder.
+            which: of a folder, "center" or "best".
             trust: whether the recipe may name modules outside this project, which runs their code.
 
         Raises:
+            UnknownNameError: ``which`` is neither.
             DamagedFileError: the file is missing, cut, foreign, or contradicts itself.
             RecipeError: its recipe names code of others, and ``trust`` is False.
         """
+        check_name("which", which, ["center", "best"])
         if path.is_dir():
-            path = path / "center.safetensors"
+            path = path / f"{which}.safetensors"
         tensors, meta = storage.load(path, "agent")
         try:
             recipe = parse_recipe(meta["recipe"])
@@ -69,7 +72,7 @@ class Agent:
             statistics = Statistics.from_state(tensors, "statistics.") if recipe.task.normalise else None
         except NeuroplasticError as error:
             raise DamagedFileError(f"{path}: {error}") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DamagedFileError(f"{path}: expected an agent's recipe, layout and genome; {error!r}") from error
         if tuple(genome.shape) != (layout.size,) or genome.dtype != torch.float32:
             raise DamagedFileError(

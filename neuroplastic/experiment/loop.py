@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Protocol
 
-from neuroplastic.errors import NeuroplasticError, RunError
-from neuroplastic.experiment.build import Cost, build_evaluator, build_learner, build_task, measure_cost, versions
+from neuroplastic.errors import RecipeError, RunError
+from neuroplastic.experiment.build import build_evaluator, build_learner, build_task, versions
+from neuroplastic.experiment.cost import Cost, measure_cost
 from neuroplastic.experiment.run import RunFolder
+from neuroplastic.learners.evolution import Evolution
 
 
 class Reporter(Protocol):
     """Who tells the person how it goes."""
 
-    def begin(self, cost: Cost, generation: int, steps: int, generations: int) -> None: ...
+    def begin(self, cost: Cost, learner: Evolution, generations: int) -> None: ...
     def members(self, done: int, total: int) -> None: ...
     def generation(self, metrics: Mapping[str, float]) -> None: ...
     def note(self, text: str) -> None: ...
@@ -29,8 +32,8 @@ class Stopped(Exception):
 class Stop:
     """Turns Ctrl-C and SIGTERM into `Stopped` at moments when nothing is half done; a second one ends at once."""
 
-    def __init__(self) -> None:
-        self.asked = False
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self.asked, self.note = False, note
 
     def check(self) -> None:
         """Raises `Stopped` if somebody asked to stop."""
@@ -38,7 +41,10 @@ class Stop:
             raise Stopped
 
     def __enter__(self) -> Stop:
-        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        signals = (signal.SIGINT, signal.SIGTERM)
+        if threading.current_thread() is not threading.main_thread():  # no other thread may handle signals
+            signals = ()
+        self._before = {number: signal.signal(number, self._ask) for number in signals}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,6 +55,7 @@ class Stop:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        self.note("stopping when the present batch is done; Ctrl-C again stops at once")
 
 
 def evolve(folder: RunFolder, reporter: Reporter) -> bool:
@@ -59,12 +66,13 @@ def evolve(folder: RunFolder, reporter: Reporter) -> bool:
 
     Raises:
         RecipeError, ArgumentError, SpaceError, MissingExtraError: before work starts.
-        TrialError: too many trials of a generation failed; the generations before are saved.
+        TrialError, DivergenceError, WorkerError: the search cannot go on; the generations before are saved.
+        RecipeError: the run has more generations already.
         RunError: the disk is full, or no checkpoint can be used; older checkpoints are untouched.
     """
     recipe = folder.recipe
     task = build_task(recipe)
-    with build_evaluator(recipe, task) as evaluator, Stop() as stop:
+    with build_evaluator(recipe, task) as evaluator, Stop(reporter.note) as stop:
 
         def progress(done: int, total: int) -> None:
             reporter.members(done, total)
@@ -73,13 +81,16 @@ def evolve(folder: RunFolder, reporter: Reporter) -> bool:
         learner = build_learner(recipe, task, evaluator, progress)
         for line in folder.restore(learner):
             reporter.note(f"{line}; the checkpoint before it is used")
+        if learner.generation > recipe.generations:
+            raise RecipeError(f"generations: expected at least the {learner.generation} done; got {recipe.generations}")
+        folder.save_recipe()
         changed = {name for name, version in versions().items() if recipe.versions.get(name) != version}
         if changed and learner.generation:
             reporter.note(
                 f"other versions than at the start ({', '.join(sorted(changed))}): numbers may differ by them"
             )
         if learner.generation < recipe.generations:
-            reporter.begin(measure_cost(recipe, task), learner.generation, learner.steps, recipe.generations)
+            reporter.begin(measure_cost(recipe, task, learner), learner, recipe.generations)
 
         saved = time.monotonic()
         try:
@@ -96,7 +107,7 @@ def evolve(folder: RunFolder, reporter: Reporter) -> bool:
             return False
         except RunError:  # the disk refused: there is nowhere to save to
             raise
-        except NeuroplasticError:
+        except (Exception, SystemExit):  # whatever it was: a learner changes only when a generation is complete
             folder.checkpoint(learner, task.layout)
             raise
         folder.checkpoint(learner, task.layout)

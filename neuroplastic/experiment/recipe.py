@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -13,6 +16,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neuroplastic.errors import RecipeError, unknown_name
 from neuroplastic.experiment.options import refuse
+
+FREE = (
+    "generations",
+    "checkpoint_seconds",
+    "max_failed",
+    "evaluate.workers",
+    "evaluate.limit",
+    "evaluate.tries",
+    "evaluate.megabytes",
+)
+"""Keys of a recipe that may change when a run goes on: they do not touch its numbers."""
 
 
 class _Section(BaseModel):
@@ -33,7 +47,7 @@ class _NamedSection(BaseModel):
 class SearchSection(_NamedSection):
     """``name``: a strategy. ``center_std``: the search starts at numbers drawn from N(0, center_std²)."""
 
-    center_std: float = Field(1.0, ge=0)
+    center_std: float = Field(1.0, ge=0, allow_inf_nan=False)
 
 
 class RuleSection(_NamedSection):
@@ -63,6 +77,7 @@ class TaskSection(_Section):
     batch: int = 8
     measures: list[str] = []
     normalise: bool = False
+    fresh: bool = False
 
 
 class SelectionSection(_Section):
@@ -118,6 +133,17 @@ class Recipe(_Section):
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump())
+
+    def fingerprint(self) -> str:
+        """The same for recipes that give the same numbers: a run may only go on from checkpoints of its own."""
+        values = self.model_dump(mode="json", exclude={"description", "versions"})
+        for key in FREE:
+            *sections, last = key.split(".")
+            section = values
+            for name in sections:
+                section = section[name]
+            del section[last]
+        return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def code_of_others(self) -> list[str]:
         """The names in this recipe that load code from outside this project."""
@@ -181,7 +207,7 @@ def override(values: Mapping[str, Any], words: Iterable[str]) -> dict[str, Any]:
     Raises:
         RecipeError: a word is not of the form key=value.
     """
-    changed: dict[str, Any] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+    changed: dict[str, Any] = copy.deepcopy(dict(values))
     for word in words:
         key, equals, text = word.partition("=")
         parts = key.strip().split(".")

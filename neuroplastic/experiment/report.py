@@ -5,21 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID
+from rich.text import Text
 
-from neuroplastic.experiment.build import Cost, duration
+from neuroplastic.experiment.cost import Cost, duration
+from neuroplastic.learners.evolution import Evolution
 
 
 def line(metrics: Mapping[str, float], generations: int, rate: float, left: float) -> str:
     """One generation in one line."""
     parts = [f"generation {int(metrics['generation']) + 1}/{generations}"]
     parts += [f"{name} {metrics[name]:.1f}" for name in ("best", "mean", "center")]
-    parts += [f"{name.removeprefix('center_')} {metrics[name]:.2f}" for name in metrics if name.startswith("center_")]
+    parts += [measured(name.removeprefix("center_"), metrics[name]) for name in metrics if name.startswith("center_")]
     parts += [f"{rate:,.0f} steps/s", f"{duration(left)} left"]
     if metrics.get("failures"):
         parts.append(f"{int(metrics['failures'])} failed")
     return "  ".join(parts)
+
+
+def measured(name: str, value: float) -> str:
+    """A measure with its unit, where the unit is known."""
+    return f"{name} {value:.2f}" + (" m" if name == "distance" else "")
 
 
 class _Pace:
@@ -43,10 +51,10 @@ class PlainReporter:
     def __init__(self, console: Console) -> None:
         self.console, self.pace, self.printed = console, _Pace(), 0.0
 
-    def begin(self, cost: Cost, generation: int, steps: int, generations: int) -> None:
-        self.generations, self.pace.steps = generations, steps
-        if generation:
-            self.note(f"going on after generation {generation}")
+    def begin(self, cost: Cost, learner: Evolution, generations: int) -> None:
+        self.generations, self.pace.steps = generations, learner.steps
+        if learner.generation:
+            self.note(f"going on after generation {learner.generation}")
         self.note(str(cost))
 
     def members(self, done: int, total: int) -> None:
@@ -68,28 +76,31 @@ class PlainReporter:
 
 
 class LiveReporter(PlainReporter):
-    """A bar over the generations and one over the members of the present one."""
+    """The last generation, a bar over the generations, and one over the members of the present one."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self.progress = Progress(TextColumn("{task.description}", markup=False), BarColumn(), console=console)
+        self.bars = Progress("{task.description}", BarColumn(), MofNCompleteColumn(), console=console)
+        self.live = Live(console=console, refresh_per_second=4)
         self.run: TaskID | None = None
 
-    def begin(self, cost: Cost, generation: int, steps: int, generations: int) -> None:
-        super().begin(cost, generation, steps, generations)
-        self.run = self.progress.add_task("first generation", total=generations, completed=generation)
-        self.trials = self.progress.add_task("members tried", total=None)
-        self.progress.start()
+    def begin(self, cost: Cost, learner: Evolution, generations: int) -> None:
+        super().begin(cost, learner, generations)
+        self.run = self.bars.add_task("generations", total=generations, completed=learner.generation)
+        self.trials = self.bars.add_task("members", total=None)
+        self.live.update(self.bars)
+        self.live.start()
 
     def members(self, done: int, total: int) -> None:
         if self.run is not None:
-            self.progress.update(self.trials, completed=done, total=total, description=f"members {done}/{total}")
+            self.bars.update(self.trials, completed=done, total=total)
 
     def generation(self, metrics: Mapping[str, float]) -> None:
         left = self.pace.update(metrics, self.generations)
         if self.run is not None:
-            text = line(metrics, self.generations, self.pace.rate, left)
-            self.progress.update(self.run, completed=metrics["generation"] + 1, description=text)
+            self.bars.update(self.run, completed=metrics["generation"] + 1)
+            text = Text(line(metrics, self.generations, self.pace.rate, left))
+            self.live.update(Group(text, self.bars))
 
     def close(self) -> None:
-        self.progress.stop()
+        self.live.stop()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from io import FileIO
 from pathlib import Path
 
 from torch import Tensor
@@ -13,23 +15,12 @@ from torch import Tensor
 from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError, RunError
 from neuroplastic.experiment import storage
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.recipe import Recipe, load_recipe
+from neuroplastic.experiment.recipe import FREE, Recipe, load_recipe
 from neuroplastic.genome import Layout
 from neuroplastic.learners.base import Learner
 
 KEEP = 3
 """Checkpoints kept, newest first: enough that a damaged one costs little."""
-
-FREE = (
-    "generations",
-    "checkpoint_seconds",
-    "max_failed",
-    "evaluate.workers",
-    "evaluate.limit",
-    "evaluate.tries",
-    "evaluate.megabytes",
-)
-"""Keys of a recipe that may change when a run goes on: they do not touch its numbers."""
 
 
 class RunFolder:
@@ -41,7 +32,7 @@ class RunFolder:
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self.recipe = path, recipe
         self._lock = _lock(path)
-        self._metrics = (path / "metrics.jsonl").open("a", encoding="utf-8")
+        self._metrics = _append(path)
 
     @classmethod
     def create(cls, path: Path, recipe: Recipe) -> RunFolder:
@@ -84,19 +75,29 @@ class RunFolder:
         recipe = load_recipe(file, overrides)
         try:
             (path / "checkpoints").mkdir(exist_ok=True)
-            folder = cls(path, recipe)
-            if overrides:
-                storage.write_bytes(file, recipe.to_toml().encode())
-            return folder
+            return cls(path, recipe)
         except OSError as error:
             raise storage.write_error(path, error) from error
 
+    def save_recipe(self) -> None:
+        """Writes recipe.toml, with what was overridden.
+
+        Raises:
+            RunError: the disk is full or refuses.
+        """
+        storage.write_bytes(self.path / "recipe.toml", self.recipe.to_toml().encode())
+
     def log(self, metrics: Mapping[str, float]) -> None:
-        """Appends one object to metrics.jsonl."""
+        """Appends one object to metrics.jsonl.
+
+        Raises:
+            RunError: the disk is full or refuses.
+        """
+        finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        line = json.dumps(finite).encode() + b"\n"  # JSON knows neither NaN nor infinity
         try:
-            finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-            self._metrics.write(json.dumps(finite) + "\n")  # JSON knows neither NaN nor infinity
-            self._metrics.flush()
+            if self._metrics.write(line) < len(line):
+                raise OSError(errno.ENOSPC, "cut")
         except OSError as error:
             raise storage.write_error(self.path / "metrics.jsonl", error) from error
 
@@ -114,7 +115,7 @@ class RunFolder:
         tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
         values = {name: value for name, value in state.items() if name not in tensors}
         file = self.path / "checkpoints" / f"{learner.generation:08d}.safetensors"
-        storage.save(file, "checkpoint", tensors, {"values": values})
+        storage.save(file, "checkpoint", tensors, {"values": values, "recipe": self.recipe.fingerprint()})
         self.save_agents(learner, layout)
         for old in self.checkpoints()[KEEP:]:
             old.unlink()
@@ -138,7 +139,7 @@ class RunFolder:
         Raises:
             RunError: there are checkpoints, and none is sound.
         """
-        wrong: list[str] = []
+        wrong: dict[Path, str] = {}
         fresh = learner.state_dict()
         files = self.checkpoints()
         for file in files:
@@ -146,25 +147,27 @@ class RunFolder:
                 tensors, meta = storage.load(file, "checkpoint")
                 values = meta.get("values")
                 state = {**tensors, **(values if isinstance(values, dict) else {})}
-                if set(state) != set(fresh):
-                    raise DamagedFileError(f"{file}: it holds the state of another learner")
+                if set(state) != set(fresh) or meta.get("recipe") != self.recipe.fingerprint():
+                    raise DamagedFileError(f"{file}: it belongs to another recipe")
                 learner.load_state_dict(state)
                 break
-            except (NeuroplasticError, KeyError, TypeError, ValueError, RuntimeError) as error:
-                wrong.append(str(error) if isinstance(error, NeuroplasticError) else f"{file}: {error!r}")
+            except (NeuroplasticError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+                wrong[file] = str(error) if isinstance(error, NeuroplasticError) else f"{file}: {error!r}"
                 learner.load_state_dict(fresh)
         else:
             if files:
-                raise RunError(f"run folder {self.path}: no checkpoint can be used:\n" + "\n".join(wrong))
+                raise RunError(f"run folder {self.path}: no checkpoint can be used:\n" + "\n".join(wrong.values()))
+        for file in wrong:  # so that it is not counted among those that are kept
+            file.rename(file.with_suffix(".damaged"))
         self._cut_metrics(learner.generation)
-        return wrong
+        return [*wrong.values()]
 
     def _cut_metrics(self, generations: int) -> None:
         """Keeps the lines of the first generations; what a crash cut or a resume will repeat goes."""
         lines = (self.path / "metrics.jsonl").read_bytes().splitlines(keepends=True)
         storage.write_bytes(self.path / "metrics.jsonl", b"".join(lines[:generations]))
         self._metrics.close()
-        self._metrics = (self.path / "metrics.jsonl").open("a", encoding="utf-8")
+        self._metrics = _append(self.path)
 
     def close(self) -> None:
         self._metrics.close()
@@ -196,6 +199,11 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     if not metrics:
         raise RunError(f"run folder {path}: it has no generation yet")
     return metrics
+
+
+def _append(path: Path) -> FileIO:
+    """metrics.jsonl, without a buffer that could still hold a line when the disk is full."""
+    return (path / "metrics.jsonl").open("ab", buffering=0)
 
 
 def _lock(path: Path):

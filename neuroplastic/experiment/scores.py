@@ -44,31 +44,35 @@ class Score:
         evolved_on: whether evolution tried its members in it.
         returns: [E] float64, NaN where the episode failed.
         measures: name -> [E].
+        knows_damage: whether the body could be damaged.
     """
 
     variation: Mapping[str, Any]
     evolved_on: bool
     returns: NDArray[np.float64]
     measures: Mapping[str, NDArray[np.float64]]
+    knows_damage: bool = False
 
     @property
     def label(self) -> str:
-        return ", ".join(str(v) if k == "damage" else f"{k}={v}" for k, v in self.variation.items()) or "as it is"
+        return ", ".join(str(v) if k == "damage" else f"{k}={v}" for k, v in self.variation.items()) or (
+            "undamaged" if self.knows_damage else "as it is"
+        )
 
     def summary(self) -> dict[str, Any]:
         """Plain values for a table or a JSON file; failed episodes are counted apart from the mean."""
         sound = self.returns[~np.isnan(self.returns)]
-        low, high = bootstrap_interval(sound) if len(sound) else (np.nan, np.nan)
+        low, high = bootstrap_interval(sound) if len(sound) else (None, None)
         return {
             "variation": self.label,
             "evolved_on": self.evolved_on,
             "episodes": len(self.returns),
             "failed": len(self.returns) - len(sound),
-            "mean": float(sound.mean()) if len(sound) else np.nan,
+            "mean": float(sound.mean()) if len(sound) else None,
             "std": float(sound.std(ddof=1)) if len(sound) > 1 else 0.0,
             "low": low,
             "high": high,
-            **{name: float(np.nanmean(v)) if len(sound) else np.nan for name, v in self.measures.items()},
+            **{name: float(np.nanmean(v)) if len(sound) else None for name, v in self.measures.items()},
         }
 
 
@@ -120,7 +124,7 @@ def score(
     seed: int = 0,
     workers: int = 1,
     progress: Progress | None = None,
-) -> list[Score]:
+) -> tuple[list[Score], dict[str, int]]:
     """The agent in each of the variations, all over the same test episodes.
 
     Args:
@@ -130,6 +134,9 @@ def score(
         seed: chooses the episodes.
         workers: processes that try it; the figures do not depend on them.
         progress: told how many episodes are done.
+
+    Returns:
+        (a score for each variation, reason of failure -> episodes that failed so)
 
     Raises:
         ArgumentError: a variation is refused by the environment; before any episode.
@@ -146,9 +153,10 @@ def score(
     with evaluator:
         copies = DensePopulation(agent.genome.expand(lives, -1))
         tried = evaluator.evaluate(copies, seeds, agent.statistics, progress)
-    scores = []
+    scores, knows_damage = [], "damages" in env_metadata(task.env)
     for number, variation in enumerate(variations):
         own = slice(number * episodes, (number + 1) * episodes)
         measures = {name: values[own, 0] for name, values in tried.measures.items()}
-        scores.append(Score(variation, variation in agent.recipe.task.variations, tried.fitness[own, 0], measures))
-    return scores
+        evolved_on = variation in agent.recipe.task.variations
+        scores.append(Score(variation, evolved_on, tried.fitness[own, 0], measures, knows_damage))
+    return scores, dict(tried.failures)

@@ -23,7 +23,7 @@ class Selection:
     """How ``best`` is chosen: the best of one noisy episode is luck, so the few best are tried again.
 
     Attributes:
-        every: generations between selections; the first generation has one.
+        every: generations from one selection to the next; the first is in generation ``every``.
         top: members of the generation that are tried again, beside the center and the best so far.
         episodes: fresh episodes of each of them, the same for all.
     """
@@ -37,7 +37,7 @@ class Selection:
             check_range(f"selection.{name}", value, low=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WithCenter(Population):
     """A population, and the center as its last row: how good the center is, on the same episodes."""
 
@@ -96,6 +96,7 @@ class Evolution:
 
         Raises:
             TrialError: more than ``max_failed`` of the members failed.
+            DivergenceError: the center would not be finite.
         """
         started = time.perf_counter()
         population = self.strategy.ask()
@@ -111,7 +112,7 @@ class Evolution:
                 f"{self.max_failed:.0%}); most often: {_most_often(tried)}"
             )
         best, selected = self.best, None
-        if self.generation % self.selection.every == 0:
+        if (self.generation + 1) % self.selection.every == 0:
             best, selected = self._select(population, members)
 
         metrics: dict[str, float] = {
@@ -142,7 +143,7 @@ class Evolution:
         top = population.rows(ranked[: self.selection.top].tolist())
         candidates = torch.cat([torch.stack([self.best.genome, self.strategy.center]), top])
         seeds = episode_seeds(self.seed, "selection", self.generation, self.selection.episodes)
-        tried = self.evaluator.evaluate(DensePopulation(candidates), seeds, self.statistics)
+        tried = self.evaluator.evaluate(DensePopulation(candidates), seeds, self.statistics, self.progress)
         means = np.nan_to_num(tried.fitness.mean(axis=1), nan=-np.inf)
         winner = candidates[int(means.argmax())].clone()  # on a tie the best so far
         return Found(winner, self.statistics), tried

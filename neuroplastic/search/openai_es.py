@@ -107,7 +107,10 @@ class OpenAIES(Strategy):
         # θ ← θ + α g
         center = self.center + self.optimizer.step(gradient, self.learning_rate)
         if not torch.isfinite(center).all():
-            raise DivergenceError(f"center: expected finite numbers after generation {self.generation}; got {center}")
+            wrong = int((~torch.isfinite(center)).sum())
+            raise DivergenceError(
+                f"center: expected finite numbers after generation {self.generation}; got {wrong} that are not"
+            )
         self.center = center
         self.sigma = max(self.sigma * self.sigma_decay, self.sigma_min)
         self.learning_rate = max(self.learning_rate * self.learning_rate_decay, self.learning_rate_min)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import gymnasium
@@ -68,7 +69,7 @@ def _make(maker: Callable[..., Made], env: str, options: Mapping[str, Any], **ou
         return maker(env, **options, **ours)
     except (DependencyNotInstalled, ImportError) as error:
         raise MissingExtraError(f"task.env: {env} needs something that is not installed: {error}") from error
-    except (gymnasium.error.Error, TypeError, ValueError) as error:
+    except Exception as error:  # whatever an environment's constructor raises
         raise ArgumentError(f"task.env: {env} cannot be made with {dict(options)}: {error}") from error
 
 
@@ -119,8 +120,9 @@ class Bodies(ABC):
 class SeparateBodies(Bodies):
     """One Gymnasium environment each. One that raises has failed, and is made anew at its next reset."""
 
-    def __init__(self, env: str, size: int, options: Mapping[str, Any]) -> None:
+    def __init__(self, env: str, size: int, options: Mapping[str, Any], fresh: bool = False) -> None:
         self.make = lambda: _make(gymnasium.make, env, options, disable_env_checker=True)
+        self.fresh = fresh
         self.envs: list[gymnasium.Env | None] = [self.make(), *[None] * (size - 1)]
         assert self.envs[0] is not None
         inputs, self._read = observation_reader(self.envs[0].observation_space)
@@ -139,6 +141,8 @@ class SeparateBodies(Bodies):
     def reset(self, rows: Rows, seeds: NDArray[np.int64]) -> None:
         for row, seed in zip(rows.tolist(), seeds.tolist(), strict=True):
             self.failures.pop(row, None)
+            if self.fresh:
+                self._forget(row)
             try:
                 observation, self._infos[row] = self.env(row).reset(seed=seed)
                 self.observations[row] = self._read(observation)
@@ -160,18 +164,23 @@ class SeparateBodies(Bodies):
     def _fail(self, row: int, error: Exception) -> None:
         """A faulty environment is a failed trial, not the end of the run."""
         self.failures[row] = f"{type(error).__name__}: {error}"
-        broken, self.envs[row] = self.envs[row], None
-        if broken is not None:
-            broken.close()
+        self._forget(row)
+
+    def _forget(self, row: int) -> None:
+        env, self.envs[row] = self.envs[row], None
+        if env is not None:
+            with suppress(Exception):  # it is gone either way
+                env.close()
 
     def measure(self, name: str, row: int) -> float:
-        return float(self._infos[row].get(name, np.nan))
+        try:
+            return float(self._infos[row].get(name, np.nan))
+        except (TypeError, ValueError):  # a text, a list
+            return float("nan")
 
     def close(self) -> None:
-        for row, env in enumerate(self.envs):
-            if env is not None:
-                env.close()
-            self.envs[row] = None
+        for row in range(self.size):
+            self._forget(row)
 
 
 class VectorBodies(Bodies):
@@ -225,13 +234,14 @@ class VectorBodies(Bodies):
         return float(self._infos[name][row]) if name in self._infos else np.nan
 
     def close(self) -> None:
-        if self.env is not None:
-            self.env.close()
-        self.env = None
+        env, self.env = self.env, None
+        if env is not None:
+            with suppress(Exception):
+                env.close()
 
 
-def make_bodies(env: str, size: int, options: Mapping[str, Any]) -> Bodies:
-    """B bodies of an id.
+def make_bodies(env: str, size: int, options: Mapping[str, Any], fresh: bool = False) -> Bodies:
+    """B bodies of an id; ``fresh`` ones are made anew for every episode.
 
     Raises:
         ArgumentError: no such id, or the environment refuses the options.
@@ -240,4 +250,4 @@ def make_bodies(env: str, size: int, options: Mapping[str, Any]) -> Bodies:
     """
     # Foreign vector environments neither truncate themselves nor leave finished rows alone.
     together = find_spec(env).namespace == "neuroplastic" and find_spec(env).vector_entry_point is not None
-    return (VectorBodies if together else SeparateBodies)(env, size, options)
+    return VectorBodies(env, size, options) if together and not fresh else SeparateBodies(env, size, options, fresh)

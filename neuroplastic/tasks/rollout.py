@@ -40,9 +40,10 @@ class RolloutTask:
         measures: names in the last ``info`` that are reported beside fitness, averaged over the variations.
         normalise: observations reach the policy with mean 0 and variance 1, by the statistics that trials share; each
             trial reports the statistics of what it observed.
+        fresh: every life has an environment made for it: for those that keep something over their reset.
 
     Raises:
-        ArgumentError, MissingExtraError, SpaceError: by `check`, or when `layout` is first asked for.
+        ArgumentError, MissingExtraError, SpaceError: by `check`, before any trial.
     """
 
     env: str
@@ -53,6 +54,7 @@ class RolloutTask:
     batch: int = 8
     measures: Sequence[str] = ()
     normalise: bool = False
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         check_range("task.batch", self.batch, low=1)
@@ -66,21 +68,17 @@ class RolloutTask:
     def _lives(self, variation: int) -> Lives:
         if variation not in self._built:
             options = {**self.env_options, **self.variations[variation]}
-            self._built[variation] = Lives(make_bodies(self.env, self.batch, options), self.rules)
+            self._built[variation] = Lives(make_bodies(self.env, self.batch, options, fresh=self.fresh), self.rules)
         return self._built[variation]
 
     @cached_property
-    def _policy(self) -> Policy:
-        # Every variation is made and begun here, so that what cannot work is refused before work starts.
-        for variation in range(len(self.variations)):
-            self._lives(variation).begin(np.zeros(1, np.int64))
-        bodies = self._lives(0).bodies
-        return self.policy(inputs=bodies.inputs, outputs=bodies.outputs)
-
-    @property
     def inputs(self) -> int:
         """I, numbers in an observation."""
         return self._lives(0).bodies.inputs
+
+    @cached_property
+    def _policy(self) -> Policy:
+        return self.policy(inputs=self.inputs, outputs=self._lives(0).bodies.outputs)
 
     @property
     def layout(self) -> Layout:
@@ -94,14 +92,14 @@ class RolloutTask:
         """
         try:
             self.layout  # noqa: B018
+            for variation in self.variations:
+                limit = step_limit(self.env, {**self.env_options, **variation}, self.rules.horizon)
+                if limit is not None:
+                    check_range("task.idle", self.rules.idle, high=limit - 1)
+            for variation in range(len(self.variations)):
+                self._lives(variation).begin(np.zeros(1, np.int64))
         finally:
             self.close()
-
-    @property
-    def steps_at_most(self) -> int | None:
-        """Environment steps of one trial at most, over all variations; None if nothing bounds them."""
-        limit = step_limit(self.env, self.env_options, self.rules.horizon)
-        return None if limit is None else limit * len(self.variations)
 
     def evaluate(
         self,

@@ -20,7 +20,7 @@ def observation_reader(space: spaces.Space) -> tuple[int, Callable[[Any], Any]]:
     Boxes are flattened, discrete observations one-hot encoded, tuples and dicts of them joined (as Gymnasium does).
 
     Raises:
-        SpaceError: the space has no flat form of fixed length (graphs, sequences, text).
+        SpaceError: the space has no flat form of fixed length (graphs, sequences).
     """
     if not space.is_np_flattenable:
         raise SpaceError(f"observation space: expected one that can be flattened to a fixed length; got {space}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuroplastic.errors import ArgumentError, require
+from neuroplastic.errors import ArgumentError, check_output, require
 from neuroplastic.experiment.run import read_metrics
 
 
@@ -20,6 +20,7 @@ def plot_runs(runs: Sequence[Path], file: Path) -> None:
         MissingExtraError: matplotlib is not installed.
     """
     require("matplotlib", "view")
+    check_output("--output", file)
     from matplotlib.figure import Figure
 
     metrics = {run: read_metrics(run) for run in runs}

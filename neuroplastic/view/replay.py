@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
+from gymnasium.error import DependencyNotInstalled
+from numpy.typing import NDArray
 
-from neuroplastic.errors import ArgumentError, SpaceError, TrialError, require
+from neuroplastic.errors import ArgumentError, MissingExtraError, SpaceError, TrialError, check_output, require
 from neuroplastic.experiment.agent import Agent
 from neuroplastic.noise import episode_seeds
 from neuroplastic.plastic.network import Policy
-from neuroplastic.tasks.bodies import SeparateBodies
+from neuroplastic.tasks.bodies import SeparateBodies, step_limit
 from neuroplastic.tasks.lives import Lives
 from neuroplastic.tasks.rollout import live_on
-from neuroplastic.view.panel import Picture, WeightPanel
 
+Picture = NDArray[np.uint8]
 HEIGHT, PANEL = 480, 320
 ENDINGS = (".mp4", ".gif")
 
@@ -43,11 +46,18 @@ def frames(
         ArgumentError: the environment refuses the variation.
         SpaceError: the environment draws no pictures.
         TrialError: the life failed.
+        MissingExtraError: a library that draws is not installed.
     """
+    require("PIL", "view")
+    require("matplotlib", "view")
+    from neuroplastic.view.panel import WeightPanel
+
     task = agent.task()
     task.close()
+    limit = step_limit(task.env, {**task.env_options, **variation}, task.rules.horizon)
     if steps:
-        task = replace(task, rules=replace(task.rules, horizon=task.rules.idle + steps))
+        limit = min(limit or task.rules.idle + steps, task.rules.idle + steps)
+        task = replace(task, rules=replace(task.rules, horizon=limit))
     bodies = SeparateBodies(task.env, 1, {**task.env_options, **variation, "render_mode": "rgb_array"})
     env, lives = bodies.env(0), Lives(bodies, task.rules)
     rate = env.metadata.get("render_fps", 30)
@@ -58,7 +68,7 @@ def frames(
         with closing(bodies):
             policy = task.policy(inputs=bodies.inputs, outputs=bodies.outputs)
             policy.birth(agent.genome[None], seed)
-            panel = WeightPanel(PANEL, HEIGHT, _weights(policy), task.steps_at_most or 1000)
+            panel = WeightPanel(PANEL, HEIGHT, _weights(policy), limit or 1000)
             rows, count = lives.begin(seed), 0
             while len(rows):
                 if count % skip == 0:
@@ -71,21 +81,30 @@ def frames(
     return rate / skip, draw()
 
 
+class Panel(Protocol):
+    def draw(self, step: int, weights: Mapping[str, np.ndarray], text: str) -> Picture: ...
+
+
 def _weights(policy: Policy) -> dict[str, np.ndarray]:
     return {name: weights[0].numpy().copy() for name, weights in policy.weights().items()}
 
 
-def _compose(env: gymnasium.Env, lives: Lives, panel: WeightPanel, weights: Mapping[str, np.ndarray]) -> Picture:
+def _compose(env: gymnasium.Env, lives: Lives, panel: Panel, weights: Mapping[str, np.ndarray]) -> Picture:
     from PIL import Image
 
-    body = env.render()
+    try:
+        body = env.render()
+    except DependencyNotInstalled as error:
+        raise MissingExtraError(f"pictures of {env} need pip install 'neuroplastic[view]': {error}") from error
     if not isinstance(body, np.ndarray) or body.ndim != 3:
         raise SpaceError("replay: expected an environment that draws rgb_array pictures; it drew none")
     height, width = body.shape[:2]
     size = (2 * round(width * HEIGHT / height / 2), HEIGHT)  # even: video codecs ask for it
     body = np.asarray(Image.fromarray(body).resize(size, Image.Resampling.BILINEAR))
+    damage = env.get_wrapper_attr("spec").kwargs.get("damage") if env.spec else None
     step, distance = int(lives.steps[0]), lives.bodies.measure("distance", 0)
-    text = f"step {step}   reward {lives.fitness[0]:.1f}" + (f"   {distance:.2f} m" if np.isfinite(distance) else "")
+    text = f"step {step}   return {lives.fitness[0]:.1f}" + (f"   {distance:.2f} m" if np.isfinite(distance) else "")
+    text += f"   {damage}" if damage else ""
     return np.concatenate([body, panel.draw(step, weights, text)], axis=1)
 
 
@@ -100,6 +119,7 @@ def write_video(file: Path, rate: float, pictures: Iterator[Picture]) -> int:
     import imageio.v3 as iio
 
     count = 0
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # environments that draw with pygame need no window for it
     if file.suffix == ".gif":
         stack = list(pictures)
         iio.imwrite(file, stack, duration=1000 / rate, loop=0)
@@ -116,8 +136,7 @@ def check_video(file: Path) -> None:
     """Raises the errors of `write_video` before anything is drawn."""
     if file.suffix not in ENDINGS:
         raise ArgumentError(f"--video: expected a file that ends in {' or '.join(ENDINGS)}; got {file.name!r}")
-    if not file.parent.is_dir():
-        raise ArgumentError(f"--video: expected a file in a folder that exists; got {file}")
+    check_output("--video", file)
     require("imageio", "view")
     if file.suffix == ".mp4":
         require("av", "view")
@@ -133,6 +152,8 @@ def show_window(title: str, rate: float, pictures: Iterator[Picture]) -> None:
     pygame = require("pygame", "view")
     try:
         pygame.display.init()
+        if pygame.display.get_driver() == "offscreen":  # what SDL falls back to where there is no display
+            raise pygame.error("there is no display")
         clock, screen = pygame.time.Clock(), None
         for picture in pictures:
             if screen is None:

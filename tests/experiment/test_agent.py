@@ -36,7 +36,7 @@ def test_round_trip(agent: Agent, tmp_path: Path) -> None:
 def test_scores_the_same_in_another_process(agent: Agent, tmp_path: Path) -> None:
     file, figures = tmp_path / "agent.safetensors", tmp_path / "figures.json"
     agent.save(file)
-    (here,) = score(agent, [{}], episodes=6)
+    (here,), _ = score(agent, [{}], episodes=6)
     command = ["evaluate", str(file), "--episodes", "6", "--json", str(figures)]
     subprocess.run([sys.executable, "-m", "neuroplastic", *command], check=True, capture_output=True)
     (there,) = json.loads(figures.read_text())

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroplastic.errors import NeuroplasticError, RecipeError, UnknownNameError
-from neuroplastic.experiment.build import resolved, steps_per_run
+from neuroplastic.experiment.build import resolved
+from neuroplastic.experiment.cost import nominal_steps
 from neuroplastic.experiment.recipe import load_recipe, override, parse_recipe, recipe_files
 
 
@@ -17,7 +18,7 @@ from neuroplastic.experiment.recipe import load_recipe, override, parse_recipe, 
 def test_a_shipped_recipe_is_complete(name: str) -> None:
     recipe = resolved(load_recipe(name))
     assert recipe.description
-    assert 0 < steps_per_run(recipe) < float("inf")
+    assert 0 < nominal_steps(recipe) < float("inf")
     assert parse_recipe(tomllib.loads(recipe.to_toml())) == recipe
 
 

@@ -75,7 +75,7 @@ def test_a_run_leaves_what_was_promised(whole: Path) -> None:
     metrics = read_metrics(whole)
     assert [row["generation"] for row in metrics] == [0, 1, 2, 3]
     assert {"best", "mean", "center", "evaluations", "steps", "seconds", "sigma", "failures"} <= set(metrics[0])
-    assert [("selected" in row) for row in metrics] == [True, False, True, False]
+    assert [("selected" in row) for row in metrics] == [False, True, False, True]
     assert metrics[-1]["evaluations"] == 4 * 9 + 2 * 4 * 2
     assert len(list((whole / "checkpoints").iterdir())) == KEEP
     assert "numerics" in (whole / "recipe.toml").read_text()
@@ -175,6 +175,49 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     assert run(RunFolder.open(path, ["generations=4"]), reporter)
     assert any(newest.name in note and "before it" in note for note in reporter.notes)
     assert_same(path, whole)
+
+
+def test_a_checkpoint_of_another_run_is_named(tmp_path: Path, tiny: dict[str, Any], whole: Path) -> None:
+    other = tmp_path / "other"
+    assert run(create(other, tiny, "seed=99", "generations=6"))
+    foreign = sorted((other / "checkpoints").iterdir())[-1]
+    path = tmp_path / "run"
+    assert run(create(path, tiny, "generations=3"))
+    (path / "checkpoints" / foreign.name).write_bytes(foreign.read_bytes())
+    reporter = Quiet()
+    assert run(RunFolder.open(path, ["generations=4"]), reporter)
+    assert any("another recipe" in note for note in reporter.notes)
+    assert_same(path, whole)
+
+
+def test_damaged_checkpoints_do_not_push_out_sound_ones(tmp_path: Path, tiny: dict[str, Any], whole: Path) -> None:
+    path = tmp_path / "run"
+    assert run(create(path, tiny, "generations=2"))
+    for generation in range(7, 7 + KEEP):
+        (path / "checkpoints" / f"{generation:08d}.safetensors").write_bytes(b"cut")
+    assert run(RunFolder.open(path, ["generations=3"]))
+    assert run(RunFolder.open(path, ["generations=4"]))
+    assert_same(path, whole)
+
+
+def test_whatever_ends_a_run_its_generations_are_saved(tmp_path: Path, tiny: dict[str, Any], whole: Path) -> None:
+    class Broken(Quiet):
+        def generation(self, metrics) -> None:
+            if metrics["generation"] == 2:
+                raise BrokenPipeError("nobody reads this any more")
+
+    path = tmp_path / "run"
+    with pytest.raises(BrokenPipeError):
+        run(create(path, tiny, "checkpoint_seconds=1000.0"), Broken())
+    assert len(list((path / "checkpoints").iterdir())) == 1
+    assert run(RunFolder.open(path))
+    assert_same(path, whole)
+
+
+def test_a_run_cannot_be_made_shorter_than_it_is(whole: Path) -> None:
+    with pytest.raises(RecipeError, match="generations: expected at least the 4 done; got 2"):
+        run(RunFolder.open(whole, ["generations=2"]))
+    assert "generations = 4" in (whole / "recipe.toml").read_text()
 
 
 def test_when_no_checkpoint_is_sound_nothing_is_overwritten(whole: Path) -> None:

@@ -25,7 +25,7 @@ def agent(tiny: dict[str, Any]) -> Agent:
 
 
 def test_a_replay_is_the_life_that_is_scored(agent: Agent) -> None:
-    (scored,) = score(agent, [{}], episodes=3)
+    (scored,), _ = score(agent, [{}], episodes=3)
     _, pictures = frames(agent, {}, episode=2, fps=1000)
     assert len(list(pictures)) == scored.returns[2] + 1  # CartPole pays 1 a step
 
