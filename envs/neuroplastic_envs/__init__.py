@@ -2,6 +2,7 @@
 
 Importing this package registers them, so both of these work:
 ``gymnasium.make("neuroplastic_envs:neuroplastic/Quadruped-v0")``, or the bare id after ``import neuroplastic_envs``.
+So does ``gymnasium.make_vec`` with either, for many in lockstep.
 """
 
 from gymnasium import register
@@ -9,5 +10,6 @@ from gymnasium import register
 register(
     id="neuroplastic/Quadruped-v0",
     entry_point="neuroplastic_envs.quadruped.env:QuadrupedEnv",
+    vector_entry_point="neuroplastic_envs.quadruped.vector:QuadrupedVectorEnv",
     max_episode_steps=1000,
 )

@@ -1,107 +1,78 @@
-"""One ant as the stock environment sees it: what it observes, what it is rewarded for, when it has fallen."""
+"""Ants side by side: from actions to torques, from states to observations and rewards, and damage in mid-life."""
 
-import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .damage import Damage
-from .simulation import TIMESTEP, Simulation, State
-
-OBSERVATIONS, ACTIONS = 28, 8
-CLIP = 5.0  # observations lie in [-CLIP, CLIP]
-TARGET_X = 1000.0  # m; the ant is to walk to (TARGET_X, 0)
-LOWEST_TORSO = 0.26  # m; its radius is 0.25
-AT_LIMIT = float(np.float32(0.99))  # of the way from the middle of a joint's range to its end
-ELECTRICITY, STALL, JOINT_AT_LIMIT = -2.0, -0.1, -0.1
-
-Array = NDArray[np.float32]
+from . import stock
+from .damage import Damage, changes, in_force
+from .simulation import Simulation
 
 
-class Outcome(NamedTuple):
-    """One step: the four parts of the stock reward, and what else there is to know.
+class Ants:
+    """Ants [N], each in a world of its own. What happens to one does not depend on which others move with it.
 
-    The stock environment's fifth part, for collisions of feet, is always zero.
+    Attributes:
+        simulations: [N] their worlds.
+        ages: [N] steps since the reset.
+        observations: [N, 28] the last ones.
     """
 
-    alive: float  # +1, or -1 where the torso scrapes the floor
-    progress: float  # speed towards the target in m/s
-    electricity: float  # cost of torque and speed, <= 0
-    joints_at_limit: float  # cost of joints at their limits, <= 0
-    distance: float  # m along +x since the reset
-    finite: bool  # no NaN in the observation
+    def __init__(self, damages: Sequence[tuple[Damage, ...]], *, window: bool = False) -> None:
+        """Opens a world, with Bullet's window or without, for each of the damages [N]."""
+        self.simulations = [Simulation(in_force(some, step=0), window=window) for some in damages]
+        number = len(self.simulations)
+        self.ages = np.zeros(number, np.int64)
+        self.observations = np.zeros((number, stock.OBSERVATIONS), np.float32)
+        self._damages = list(damages)
+        self._changes = [changes(some) for some in damages]
+        self._gains = np.zeros((number, stock.ACTIONS))
+        self._memory = np.zeros((number, stock.MEMORY))
+        first = self.simulations[0]
+        self._limits = np.array([first.lower, first.upper])  # damage does not change them
 
+    def reset(self, row: int, angles: Sequence[float], damages: tuple[Damage, ...] = ()) -> None:
+        """Starts an episode of one ant with these joint angles [8] (radians)."""
+        simulation = self.simulations[row]
+        state = simulation.reset(angles, in_force(damages, step=0))
+        self.ages[row], self._damages[row], self._changes[row] = 0, damages, changes(damages)
+        self._gains[row] = simulation.gains
+        stock.begin(row, np.array(state), self._limits, self._memory, self.observations)
 
-class Ant:
-    """One ant in a world of its own."""
-
-    def __init__(self, simulation: Simulation) -> None:
-        self.simulation = simulation
-
-    def reset(self, angles: Sequence[float], damages: tuple[Damage, ...] = ()) -> Array:
-        """Starts an episode with these joint angles [8] (radians); returns the first observation [28]."""
-        state = self.simulation.reset(angles, damages)
-        self._start_x, _, self._start_z = state.position
-        self._potential = _potential(state)
-        self._feet = [0.0] * len(state.feet)
-        return self._values(state).clip(-CLIP, CLIP)
-
-    def step(self, action: NDArray[Any]) -> tuple[Array, Outcome]:
-        """One step with finite actions [8]: torque as a fraction of the largest.
+    def step(self, rows: NDArray[np.intp], actions: NDArray[Any]) -> NDArray[np.float64]:
+        """One step of the ants ``rows`` [n] with finite actions [n, 8]: torque as a fraction of the largest.
 
         Torques are clipped to [-1, 1]; as in the stock environment, the electricity is billed for what was asked.
+
+        Returns:
+            What is told of it [stock.TOLD, N], zero for the other ants.
         """
-        torques = [
-            gain * (ask if -1.0 <= ask <= 1.0 else math.copysign(1.0, ask))
-            for gain, ask in zip(self.simulation.gains, action.tolist(), strict=True)
-        ]
-        state = self.simulation.step(torques)
-        values = self._values(state)
-        observation = values.clip(-CLIP, CLIP)
-        self._feet = state.feet
+        if any(self._changes):
+            for row in rows.tolist():
+                if int(self.ages[row]) in self._changes[row]:
+                    self._change(row)
+        self.ages[rows] += 1
+        precision = np.float32 if actions.dtype == np.float32 else np.float64
+        asked = np.array(actions, precision, order="C")
+        torques = np.minimum(np.maximum(asked, -1.0), 1.0) * self._gains[rows]
+        states = []
+        for row, own in zip(rows.tolist(), torques.tolist(), strict=True):
+            states += self.simulations[row].step(own)
+        told = np.zeros((stock.TOLD, len(self.simulations)))
+        by_row = np.array(states).reshape(len(rows), stock.STATE)
+        stock.step(rows, by_row, asked, self._limits, self._memory, self.observations, told)
+        return told
 
-        potential = _potential(state)
-        progress, self._potential = potential - self._potential, potential
-        # float32 throughout, so that sums round as the stock environment's do
-        power = float(np.add.reduce(np.abs(action * values[9:24:2]))) / ACTIONS
-        current = float(np.add.reduce(np.square(action))) / ACTIONS
-        at_limit = sum(abs(angle) > AT_LIMIT for angle in values[8:24:2].tolist())
-        return observation, Outcome(
-            alive=1.0 if float(observation[0]) + self._start_z > LOWEST_TORSO else -1.0,
-            progress=progress,
-            electricity=ELECTRICITY * power + STALL * current,
-            joints_at_limit=JOINT_AT_LIMIT * at_limit,
-            distance=state.position[0] - self._start_x,
-            finite=math.isfinite(float(observation @ observation)),
-        )
+    def close(self) -> None:
+        """Closes all worlds."""
+        for simulation in self.simulations:
+            simulation.close()
 
-    def _values(self, state: State) -> Array:
-        """The observation [28] before it is clipped. Its contacts are those of the step before, as in the stock."""
-        roll, pitch, yaw = state.rotation
-        vx, vy, vz = state.velocity
-        sin, cos = math.sin(yaw), math.cos(yaw)
-        x, y = state.center
-        bearing = math.atan2(-y, TARGET_X - x) - yaw
-        values = [
-            state.position[2] - self._start_z,
-            math.sin(bearing),
-            math.cos(bearing),
-            0.3 * (cos * vx + sin * vy),
-            0.3 * (cos * vy - sin * vx),
-            0.3 * vz,
-            roll,
-            pitch,
-        ]
-        for angle, speed, low, high in zip(
-            state.angles, state.speeds, self.simulation.lower, self.simulation.upper, strict=True
-        ):
-            values += (2 * (angle - low) / (high - low) - 1, 0.1 * speed)
-        return np.array(values + self._feet, np.float32)
-
-
-def _potential(state: State) -> float:
-    """Minus the time in which the target would be reached at 1 m/s, in steps."""
-    x, y = state.center
-    return -math.hypot(TARGET_X - x, y) / TIMESTEP
+    def _change(self, row: int) -> None:
+        """Damage strikes or is healed. It is no progress that another shape has its center elsewhere."""
+        simulation = self.simulations[row]
+        shift = simulation.change(in_force(self._damages[row], int(self.ages[row])))
+        self._memory[row, [stock.CENTER_X, stock.CENTER_Y]] += shift
+        self._gains[row] = simulation.gains

@@ -1,20 +1,18 @@
 """``neuroplastic/Quadruped-v0``: the PyBullet Ant, with legs that can be damaged."""
 
-import math
 import time
 from typing import Any, Literal
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from . import camera
-from .ant import ACTIONS, CLIP, OBSERVATIONS, Ant
-from .damage import PLACES, parse_damage
-from .simulation import TIMESTEP, Simulation
+from . import camera, interface
+from .ant import Ants
+from .damage import parse_damage
+from .stock import ACTIONS, ALIVE, FULL, LOST, PROGRESS, TIMESTEP
 
-START_NOISE = 0.1  # rad; joints start uniformly within it, either way
+ONLY = np.zeros(1, np.intp)  # the only row
 
 
 class QuadrupedEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -42,7 +40,8 @@ class QuadrupedEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     Args:
         reward: ``"progress"`` or ``"full"``.
-        damage: damage to legs, such as ``"front_right:shorten"``; see `damage.parse_damage`.
+        damage: damage to legs, such as ``"front_right:shorten"``, or ``"front_right:shorten@300-600"`` to strike after
+            300 steps and heal after 600; see `damage`.
         terminate: ``False`` lets an ant that has fallen go on, for tasks with a stop rule of their own (the paper's is
             one); only a state that is not finite ends the episode then.
         render_mode: ``"rgb_array"`` for pictures from `render`, ``"human"`` for Bullet's window in real time.
@@ -60,11 +59,7 @@ class QuadrupedEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         RuntimeError: ``"human"`` without a display.
     """
 
-    metadata = {  # noqa: RUF012
-        "render_modes": ["human", "rgb_array"],
-        "render_fps": 60,  # 1 / 0.0165 s
-        "damages": [f"{place}:shorten" for place in PLACES],  # that an evaluation tries unless asked otherwise
-    }
+    metadata = interface.METADATA | {"render_modes": ["human", "rgb_array"]}
 
     def __init__(
         self,
@@ -75,21 +70,18 @@ class QuadrupedEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         width: int = 480,
         height: int = 360,
     ) -> None:
-        if reward not in ("progress", "full"):
-            raise ValueError(f"reward: expected 'progress' or 'full'; got {reward!r}")
+        interface.check_reward(reward)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode: expected None, 'human' or 'rgb_array'; got {render_mode!r}")
-        for side, pixels in (("width", width), ("height", height)):
-            if not isinstance(pixels, int) or pixels < 1:
-                raise ValueError(f"{side}: expected a whole number of pixels >= 1; got {pixels!r}")
+        interface.check_count("width", width, "pixels")
+        interface.check_count("height", height, "pixels")
         self.reward, self.terminate = reward, terminate
         self.render_mode, self.width, self.height = render_mode, width, height
-        self.observation_space = Box(-CLIP, CLIP, (OBSERVATIONS,), np.float32)
-        self.action_space = Box(-1.0, 1.0, (ACTIONS,), np.float32)
+        self.observation_space, self.action_space = interface.observation_space(), interface.action_space()
         self._damages = parse_damage(damage)
-        self._ant = Ant(Simulation(self._damages, window=render_mode == "human"))
+        self._ants = Ants([self._damages], window=render_mode == "human")
         if render_mode == "human":
-            camera.open_window(self._ant.simulation)
+            camera.open_window(self._ants.simulations[0])
         self._ready = False
         self._next_frame = 0.0
 
@@ -97,65 +89,45 @@ class QuadrupedEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         options = options or {}
-        if unknown := set(options) - {"damage", "joints"}:
-            raise ValueError(f"options: expected 'damage' or 'joints'; got {', '.join(map(repr, sorted(unknown)))}")
+        interface.check_options(options, ("damage", "joints"))
         damages = parse_damage(options["damage"]) if "damage" in options else self._damages
-        given = _finite_row("options['joints']", options["joints"]) if "joints" in options else None
+        joints = interface.finite("options['joints']", options["joints"], (ACTIONS,)) if "joints" in options else None
         super().reset(seed=seed)
-        angles = self.np_random.uniform(-START_NOISE, START_NOISE, ACTIONS) if given is None else given
-        observation = self._ant.reset(angles.tolist(), damages)
+        angles = interface.random_angles(self.np_random) if joints is None else joints
+        self._ants.reset(0, angles.tolist(), damages)
         self._ready = True
         if self.render_mode == "human":
             self._show()
-        return observation, {"distance": 0.0}
+        return self._ants.observations[0].copy(), {"distance": 0.0}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         if not self._ready:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        observation, outcome = self._ant.step(_finite_row("action", action))
-        parts = (outcome.alive, outcome.progress, outcome.electricity, outcome.joints_at_limit)
-        info = {
-            "distance": outcome.distance,
-            "reward_alive": outcome.alive,
-            "reward_progress": outcome.progress,
-            "reward_electricity": outcome.electricity,
-            "reward_joints_at_limit": outcome.joints_at_limit,
-        }
-        fallen = self.terminate and outcome.alive < 0
+        told = self._ants.step(ONLY, interface.finite("action", action, (ACTIONS,))[None])[:, 0].tolist()
         if self.render_mode == "human":
             self._show()
-        reward = outcome.progress if self.reward == "progress" else sum(parts)
-        return observation, reward, fallen or not outcome.finite, False, info
+        reward = told[PROGRESS] if self.reward == "progress" else told[FULL]
+        ended = (self.terminate and told[ALIVE] < 0) or told[LOST] > 0
+        info = dict(zip(interface.INFO, told, strict=False))
+        return self._ants.observations[0].copy(), reward, ended, False, info
 
     def render(self) -> NDArray[np.uint8] | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The picture [height, width, 3] of ``"rgb_array"``; ``"human"`` draws by itself at every step."""
         if not self._ready:
             raise gymnasium.error.ResetNeeded("call reset before render")
         if self.render_mode == "rgb_array":
-            return camera.picture(self._ant.simulation, self.width, self.height)
+            return camera.picture(self._ants.simulations[0], self.width, self.height)
         if self.render_mode is None:
             gymnasium.logger.warn("render: this environment was made without a render_mode")
         return None
 
     def close(self) -> None:
-        self._ant.simulation.close()
+        self._ants.close()
         self._ready = False
 
     def _show(self) -> None:
         """Moves the window's camera, and waits until this step's time has come."""
-        camera.follow(self._ant.simulation)
+        camera.follow(self._ants.simulations[0])
         now = time.perf_counter()
         time.sleep(max(0.0, self._next_frame - now))
         self._next_frame = max(self._next_frame, now) + TIMESTEP
-
-
-def _finite_row(name: str, values: Any) -> NDArray[Any]:
-    """``values`` as an array of 8 finite numbers, in the precision they came in."""
-    try:
-        row = np.asarray(values)
-        fits = row.shape == (ACTIONS,) and all(map(math.isfinite, row.tolist()))
-    except (TypeError, ValueError, OverflowError):  # ragged, or not numbers
-        fits, row = False, np.empty(0)
-    if not fits:
-        raise ValueError(f"{name}: expected {ACTIONS} finite numbers; got {values!r}")
-    return row

@@ -4,50 +4,44 @@ import os
 import sys
 import weakref
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from .body import FEET, JOINTS, LINKS, colors, locked_joints, model_file, motor_gains
+import numpy as np
+
+from .body import FEET, FOOT_RADIUS, JOINTS, LINKS, colors, foot_fractions, locked_joints, model_file, motor_gains
 from .bullet import DATA, pybullet
 from .damage import Damage
+from .stock import TIMESTEP, center
 
-TIMESTEP = 0.0165  # s of one step; Bullet divides it into SUBSTEPS
-SUBSTEPS = 4
+SUBSTEPS = 4  # into which Bullet divides a step
 SOLVER_ITERATIONS = 5
 GRAVITY = 9.8
 CONTACT_ERP = 0.9
 FLOOR_FRICTION, FLOOR_RESTITUTION = 0.8, 0.5
 LOCK_TORQUE = 1e4  # N m a locked joint can resist; the motors have 250
-PARTS = len(LINKS) + 2  # the torso, and the floor at (0, 0): the stock environment counts it too
+ANKLES = JOINTS[1::2]
+LEG_OF_FOOT = {foot: leg for leg, foot in enumerate(FEET)}
+WATCHED = (LINKS[0], LINKS[10], *ANKLES, *FEET)  # the links that tell where all the others are; see `stock.center`
 
 Vector = tuple[float, float, float]
-
-
-class State(NamedTuple):
-    """What is read after a step, in SI units and the world's frame."""
-
-    position: Vector  # of the torso
-    velocity: Vector  # of the torso
-    rotation: Vector  # of the torso: roll, pitch, yaw
-    angles: list[float]  # [8] of the joints
-    speeds: list[float]  # [8] of the joints
-    center: tuple[float, float]  # mean x and y of the robot's parts, as the stock environment counts them
-    feet: list[float]  # [4] 1.0 where a foot touches the floor
+Point = tuple[float, float]
 
 
 class Simulation:
     """One Bullet client with a floor and one ant. Torques go in, states come out.
 
-    Legs, and so feet and pairs of joints (hip, ankle), are in the model's order (`damage.PLACES`).
+    Legs, and so feet and pairs of joints (hip, ankle), are in the model's order (`damage.PLACES`). Damages come
+    without times: whoever steps the simulation knows when they strike.
 
     Attributes:
         client: Bullet's number of this world; 0 or more.
-        ant: Bullet's number of the body.
+        ant, floor: Bullet's numbers of the bodies.
         gains: [8] torque in N m of each joint at action 1, zero where damage has taken it.
         lower, upper: [8] limits of the joints in radians. The ankles start outside of theirs, as in the stock
             environment, and are pushed inside by the first steps.
     """
 
     ant: int
+    floor: int
     gains: list[float]
     lower: list[float]
     upper: list[float]
@@ -65,10 +59,11 @@ class Simulation:
         self.client: int = pybullet.connect(pybullet.GUI if window else pybullet.DIRECT)
         if self.client < 0:
             raise RuntimeError("Bullet could not open another world")
+        self._held: dict[int, float] = {}  # angles of the joints that are locked
         self.close = weakref.finalize(self, pybullet.disconnect, self.client)
         self._build(damages)
 
-    def reset(self, angles: Sequence[float], damages: tuple[Damage, ...] = ()) -> State:
+    def reset(self, angles: Sequence[float], damages: tuple[Damage, ...] = ()) -> list[float]:
         """Puts the ant back to its start with these joint angles [8] (radians).
 
         Joints of a locked leg start, and are held, at the angle within their limits that is nearest.
@@ -78,46 +73,71 @@ class Simulation:
         """
         if not self.close.alive:
             raise RuntimeError("this world has been closed")  # Bullet may have given its number to another
-        if damages == self._damages:
+        if damages == self._damages and not self._changed:
             pybullet.restoreState(self._start, physicsClientId=self.client)
         else:
             self._build(damages)
         angles = list(angles)
-        for joint in self._locked:
-            angles[joint] = min(max(angles[joint], self.lower[joint]), self.upper[joint])
-            self._hold(joint, angles[joint])
+        self._held = {joint: self._within_limits(joint, angles[joint]) for joint in locked_joints(damages)}
+        for joint, angle in self._held.items():
+            angles[joint] = angle
+            self._hold(joint, angle)
         for link, angle in zip(JOINTS, angles, strict=True):
             pybullet.resetJointState(self.ant, link, angle, 0.0, physicsClientId=self.client)
         return self.read()
 
-    def step(self, torques: list[float]) -> State:
+    def change(self, damages: tuple[Damage, ...]) -> Point:
+        """Gives the ant these damages in place of those that it has, as it stands.
+
+        A body with feet of other lengths takes the place of the old one: where it is, as it is turned and as fast.
+        If a foot that has grown would reach into the floor, the body is lifted until it just stands on it; otherwise
+        the contact would throw it up. Joints that are locked from now on are held where they are, those that stay
+        locked where they were held.
+
+        Returns:
+            By how much this moved the center of the parts (see `stock.center`): another foot has its middle elsewhere.
+        """
+        angles = [joint[0] for joint in pybullet.getJointStates(self.ant, JOINTS, physicsClientId=self.client)]
+        locked = locked_joints(damages)
+        released = [joint for joint in self._held if joint not in locked]
+        self._held = {joint: self._held[joint] if joint in self._held else angles[joint] for joint in locked}
+        shift = (0.0, 0.0)
+        if foot_fractions(damages) != foot_fractions(self._damages):
+            shift = self._swap(damages)
+        else:
+            for joint in released:
+                self._release(joint)
+            self._wear(damages)
+        for joint, angle in self._held.items():
+            self._hold(joint, angle)
+        self._changed = True
+        return shift
+
+    def step(self, torques: list[float]) -> list[float]:
         """Applies torques [8] (N m) for one step of `TIMESTEP` seconds."""
         pybullet.setJointMotorControlArray(
             self.ant, JOINTS, pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=self.client
         )
-        pybullet.stepSimulation(physicsClientId=self.client)
+        pybullet.stepSimulation(self.client)
         return self.read()
 
-    def read(self) -> State:
-        """The state now."""
-        client, ant = self.client, self.ant
-        joints = pybullet.getJointStates(ant, JOINTS, physicsClientId=client)
-        links = pybullet.getLinkStates(ant, LINKS, physicsClientId=client)  # one substep old
-        position, orientation = pybullet.getBasePositionAndOrientation(ant, physicsClientId=client)
-        velocity, _ = pybullet.getBaseVelocity(ant, physicsClientId=client)
-        contacts = {contact[3] for contact in pybullet.getContactPoints(ant, self._floor, physicsClientId=client)}
-        return State(
-            position,
-            velocity,
-            pybullet.getEulerFromQuaternion(orientation),
-            [joint[0] for joint in joints],
-            [joint[1] for joint in joints],
-            (
-                (sum([link[0][0] for link in links]) + position[0]) / PARTS,
-                (sum([link[0][1] for link in links]) + position[1]) / PARTS,
-            ),
-            [1.0 if foot in contacts else 0.0 for foot in FEET],
-        )
+    def read(self) -> list[float]:
+        """The state [stock.STATE] now."""
+        # Every agent's every step passes here: arguments by position and plain loops are what costs least.
+        ant, client = self.ant, self.client
+        position, orientation = pybullet.getBasePositionAndOrientation(ant, client)
+        velocity, _ = pybullet.getBaseVelocity(ant, client)
+        state = [*position, *velocity, *pybullet.getEulerFromQuaternion(orientation)]
+        for angle, speed, _, _ in pybullet.getJointStates(ant, JOINTS, client):
+            state.append(angle)
+            state.append(speed)
+        for link in pybullet.getLinkStates(ant, WATCHED, 0, 0, client):  # one substep old, and so the stock's progress
+            state += link[0]
+        feet = [0.0] * len(FEET)
+        for contact in pybullet.getContactPoints(ant, self.floor, -2, -2, client):
+            if contact[3] in LEG_OF_FOOT:
+                feet[LEG_OF_FOOT[contact[3]]] = 1.0
+        return state + feet
 
     def _build(self, damages: tuple[Damage, ...]) -> None:
         """Makes the world anew, exactly as the stock environment does, and keeps its state to return to."""
@@ -132,9 +152,9 @@ class Simulation:
         )
         pybullet.setGravity(0, 0, -GRAVITY, physicsClientId=client)
         pybullet.setDefaultContactERP(CONTACT_ERP, physicsClientId=client)
-        (self._floor,) = pybullet.loadSDF(str(DATA / "plane_stadium.sdf"), physicsClientId=client)
+        (self.floor,) = pybullet.loadSDF(str(DATA / "plane_stadium.sdf"), physicsClientId=client)
         pybullet.changeDynamics(
-            self._floor,
+            self.floor,
             -1,
             lateralFriction=FLOOR_FRICTION,
             restitution=FLOOR_RESTITUTION,
@@ -146,23 +166,81 @@ class Simulation:
                 flags=pybullet.URDF_USE_SELF_COLLISION | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_ALL_PARENTS,
                 physicsClientId=client,
             )
-        for link in JOINTS:  # Bullet gives every joint a motor that brakes
-            pybullet.setJointMotorControl2(self.ant, link, pybullet.POSITION_CONTROL, force=0, physicsClientId=client)
-        for link, color in colors(damages).items():
-            pybullet.changeVisualShape(self.ant, link, rgbaColor=color, physicsClientId=client)
+        for joint in range(len(JOINTS)):  # Bullet gives every joint a motor that brakes
+            self._set_motor(joint, 0.0, torque=0.0)
         limits = [pybullet.getJointInfo(self.ant, link, physicsClientId=client)[8:10] for link in JOINTS]
         self.lower, self.upper = [low for low, _ in limits], [high for _, high in limits]
-        self.gains = motor_gains(damages)
-        self._locked = locked_joints(damages)
-        self._damages = damages
+        self._wear(damages)
+        self._changed = False
         self._start = pybullet.saveState(physicsClientId=client)
 
+    def _wear(self, damages: tuple[Damage, ...]) -> None:
+        """Takes on the damages that the body's shape does not show."""
+        for link, color in colors(damages).items():
+            pybullet.changeVisualShape(self.ant, link, rgbaColor=color, physicsClientId=self.client)
+        self.gains = motor_gains(damages)
+        self._damages = damages
+
+    def _swap(self, damages: tuple[Damage, ...]) -> Point:
+        """Puts another body in the place of this one; returns by how much that moves the center of the parts."""
+        client = self.client
+        position, orientation = pybullet.getBasePositionAndOrientation(self.ant, physicsClientId=client)
+        velocity = pybullet.getBaseVelocity(self.ant, physicsClientId=client)
+        joints = pybullet.getJointStates(self.ant, JOINTS, physicsClientId=client)
+        before = _center(position, self._fresh_links())
+        shorter = foot_fractions(self._damages)
+
+        self._build(damages)
+        for link, joint in zip(JOINTS, joints, strict=True):
+            pybullet.resetJointState(self.ant, link, *joint[:2], physicsClientId=client)
+        pybullet.resetBasePositionAndOrientation(self.ant, position, orientation, physicsClientId=client)
+        links = self._fresh_links()
+        after = _center(position, links)
+
+        grown = [leg for leg, now in enumerate(foot_fractions(damages)) if now > shorter[leg]]
+        lift = max([0.0, *(FOOT_RADIUS - _lowest(*links[2 + leg :: 4]) for leg in grown)])
+        lifted = (*position[:2], position[2] + lift)
+        pybullet.resetBasePositionAndOrientation(self.ant, lifted, orientation, physicsClientId=client)
+        pybullet.resetBaseVelocity(self.ant, *velocity, physicsClientId=client)
+        return after[0] - before[0], after[1] - before[1]
+
+    def _fresh_links(self) -> Sequence:
+        return pybullet.getLinkStates(self.ant, WATCHED, computeForwardKinematics=1, physicsClientId=self.client)
+
+    def _within_limits(self, joint: int, angle: float) -> float:
+        return min(max(angle, self.lower[joint]), self.upper[joint])
+
     def _hold(self, joint: int, angle: float) -> None:
+        if angle != self._within_limits(joint, angle):  # the limit would push it inside, whatever the motor does
+            self._set_limits(joint, min(angle, self.lower[joint]), max(angle, self.upper[joint]))
+        self._set_motor(joint, angle, LOCK_TORQUE)
+
+    def _release(self, joint: int) -> None:
+        self._set_limits(joint, self.lower[joint], self.upper[joint])
+        self._set_motor(joint, 0.0, torque=0.0)
+
+    def _set_limits(self, joint: int, lower: float, upper: float) -> None:
+        pybullet.changeDynamics(
+            self.ant, JOINTS[joint], jointLowerLimit=lower, jointUpperLimit=upper, physicsClientId=self.client
+        )
+
+    def _set_motor(self, joint: int, angle: float, torque: float) -> None:
         pybullet.setJointMotorControl2(
             self.ant,
             JOINTS[joint],
             pybullet.POSITION_CONTROL,
             targetPosition=angle,
-            force=LOCK_TORQUE,
+            force=torque,
             physicsClientId=self.client,
         )
+
+
+def _center(torso: Vector, links: Sequence) -> Point:
+    """Mean x and y of all parts, from the torso and the states of the links `WATCHED`."""
+    places = np.array([link[0] for link in links])
+    return center(torso[0], places[:, 0]), center(torso[1], places[:, 1])
+
+
+def _lowest(ankle: Sequence, foot: Sequence) -> float:
+    """The height of the lower end of a foot's axis, from the states of two links."""
+    return min(ankle[0][2], 2 * foot[0][2] - ankle[0][2])

@@ -30,3 +30,17 @@ def make():
     yield make
     for env in made:
         env.close()
+
+
+@pytest.fixture
+def make_vec():
+    """Makes vectors of quadrupeds that are closed after the test."""
+    made: list[gymnasium.vector.VectorEnv] = []
+
+    def make_vec(num_envs: int, **options) -> gymnasium.vector.VectorEnv:
+        made.append(gymnasium.make_vec("neuroplastic/Quadruped-v0", num_envs=num_envs, **options))
+        return made[-1]
+
+    yield make_vec
+    for env in made:
+        env.close()

@@ -139,7 +139,7 @@ def test_pictures_show_which_leg_is_short(make):
 
 def test_closed_and_forgotten_environments_free_their_world():
     env, forgotten = QuadrupedEnv(), QuadrupedEnv()
-    clients = [each._ant.simulation.client for each in (env, forgotten)]
+    clients = [each._ants.simulations[0].client for each in (env, forgotten)]
     assert all(map(is_open, clients))
     env.close()
     env.close()

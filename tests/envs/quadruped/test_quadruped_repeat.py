@@ -8,7 +8,15 @@ import neuroplastic_envs  # noqa: F401  registers the environments
 import numpy as np
 import pytest
 
-DAMAGES = (None, "front_right", "back_left:lock", "front_left:motor_off", "back_right:shorten=0.6+front_left:lock")
+DAMAGES = (
+    None,
+    "front_right",
+    "back_left:lock",
+    "front_left:motor_off",
+    "back_right:shorten=0.6+front_left:lock",
+    "front_left@20-60+front_left:lock@50-90+back_right:motor_off@80",
+    "back_left:lock@3",
+)
 
 
 def quadruped(**options) -> gymnasium.Env:
@@ -46,7 +54,7 @@ def test_the_same_in_a_fresh_process_and_after_anything_else(rng):
                 others.append(quadruped(damage=str(rng.choice(DAMAGES[1:]))))
                 episode(others[-1], 0, None, 5)
             case 1:  # an episode that is given up, its world drawn
-                episode(env, int(rng.integers(2**32)), DAMAGES[rng.integers(5)], int(rng.integers(40)))
+                episode(env, int(rng.integers(2**32)), DAMAGES[rng.integers(len(DAMAGES))], int(rng.integers(40)))
                 env.render()
             case 2 if others:
                 others.pop().close()
