@@ -1,8 +1,9 @@
 """What two worker processes do in the time of one: a generation of the Hebbian quadruped with a short horizon.
 
-Evaluators of one and of more workers try the same population in turns, so that a busy machine is busy for all of them;
-the shortest generation counts. ``ceiling`` is what the machine gives: as many evaluators of one worker each, at the same
-time, each with the whole population. ``startup`` is what the first generation takes longer, workers' start included.
+Evaluators of one and of more workers, and this process alone (0), try the same population in turns, so that a busy
+machine is busy for all of them; the shortest generation counts. ``ceiling`` is what the machine gives: as many evaluators
+of one worker each, at the same time, each with the whole population. ``startup`` is what the first generation takes
+longer than a later one: starting workers, building bodies, compiling what is not in the cache.
 
     python benchmarks/workers.py [--quick] [--json FILE]
 """
@@ -29,7 +30,7 @@ from neuroplastic.search.base import SampledPopulation
 
 
 def measure(counts: list[int], members: int, horizon: int, generations: int) -> list[dict[str, float]]:
-    """A line for each number of workers; none is this process itself. Rates are environment steps a second."""
+    """A line for each number of workers. Rates are environment steps a second, start-up is seconds."""
     task = build_task(load_recipe("quadruped-hebbian", [f"task.horizon={horizon}"]))
     pairs = np.repeat(np.arange(members // 2, dtype=np.uint64), 2), np.tile(np.array([1, -1], np.int8), members // 2)
     population = SampledPopulation(torch.zeros(task.layout.size), 1.0, *pairs)
@@ -58,7 +59,7 @@ def measure(counts: list[int], members: int, horizon: int, generations: int) -> 
         for generation in range(generations):
             for column, (count, evaluator) in enumerate(zip(counts, evaluators, strict=True)):
                 taken[generation, 0, column] = seconds(evaluator)
-                taken[generation, 1, column] = seconds(*lonely[:count]) / max(count, 1) if count > 1 else np.nan
+                taken[generation, 1, column] = seconds(*lonely[:count]) / count if count else np.nan
     best, together = taken.min(axis=0)
     return [
         {

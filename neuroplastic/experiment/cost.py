@@ -10,7 +10,7 @@ import numpy as np
 from neuroplastic.errors import ArgumentError
 from neuroplastic.experiment.build import body_megabytes, strategy_of, worker_count
 from neuroplastic.experiment.recipe import Recipe
-from neuroplastic.learners.evolution import Evolution
+from neuroplastic.learners.evolution import Evolution, Selection
 from neuroplastic.noise import episode_seeds
 from neuroplastic.search.base import DensePopulation
 from neuroplastic.tasks.bodies import step_limit
@@ -54,7 +54,7 @@ def run_cost(recipe: Recipe, population: int, done: int = 0) -> tuple[int, float
     """(lives in a generation, environment steps at most in all generations from ``done`` on), nothing measured."""
     chosen, task = recipe.selection, recipe.task
     lives = (population + 1) * task.episodes
-    selections = recipe.generations // chosen.every - done // chosen.every
+    selections = sum(map(Selection(chosen.every).due, range(done, recipe.generations)))
     tried = (recipe.generations - done) * lives + selections * (chosen.top + 2) * chosen.episodes
     limits = [step_limit(task.env, {**task.env_options, **variation}, task.horizon) for variation in task.variations]
     return lives, float(tried * sum(float("inf") if limit is None else limit for limit in limits))

@@ -23,7 +23,7 @@ class Selection:
     """How ``best`` is chosen: the best of one noisy episode is luck, so the few best are tried again.
 
     Attributes:
-        every: generations from one selection to the next; the first is in generation ``every``.
+        every: generations from one selection to the next; there is one more in the first generation.
         top: members of the generation that are tried again, beside the center and the best so far.
         episodes: fresh episodes of each of them, the same for all.
     """
@@ -35,6 +35,10 @@ class Selection:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             check_range(f"selection.{name}", value, low=1)
+
+    def due(self, generation: int) -> bool:
+        """Whether a generation, counted from 0, has a selection: so has the last of a run of whole ``every``."""
+        return generation == 0 or (generation + 1) % self.every == 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +116,7 @@ class Evolution:
                 f"{self.max_failed:.0%}); most often: {_most_often(tried)}"
             )
         best, selected = self.best, None
-        if (self.generation + 1) % self.selection.every == 0:
+        if self.selection.due(self.generation):
             best, selected = self._select(population, members)
 
         metrics: dict[str, float] = {

@@ -75,8 +75,8 @@ def test_a_run_leaves_what_was_promised(whole: Path) -> None:
     metrics = read_metrics(whole)
     assert [row["generation"] for row in metrics] == [0, 1, 2, 3]
     assert {"best", "mean", "center", "evaluations", "steps", "seconds", "sigma", "failures"} <= set(metrics[0])
-    assert [("selected" in row) for row in metrics] == [False, True, False, True]
-    assert metrics[-1]["evaluations"] == 4 * 9 + 2 * 4 * 2
+    assert [("selected" in row) for row in metrics] == [True, True, False, True]
+    assert metrics[-1]["evaluations"] == 4 * 9 + 3 * 4 * 2
     assert len(list((whole / "checkpoints").iterdir())) == KEEP
     assert "numerics" in (whole / "recipe.toml").read_text()
 

@@ -55,7 +55,7 @@ def test_every_generation_has_fresh_seeds_that_all_members_share() -> None:
     evolution = learner(script, episodes=3, selection=Selection(every=100))
     for _ in range(4):
         evolution.step()
-    seen = [seeds for _, seeds in script.asked]
+    seen = [seeds for rows, seeds in script.asked if len(rows) == 11]
     for seeds in seen:
         assert seeds.shape == (11, 3)
         assert (seeds == seeds[0]).all()
@@ -101,8 +101,8 @@ def test_best_is_chosen_on_fresh_seeds_among_the_top_the_center_and_the_best_so_
     for generation in range(6):
         before = evolution.best.genome.numpy().copy()
         metrics = evolution.step()
-        assert ("selected" in metrics) == (generation % 2 == 1)
-        if generation % 2 == 0:
+        assert ("selected" in metrics) == (generation in (0, 1, 3, 5))
+        if "selected" not in metrics:
             np.testing.assert_array_equal(evolution.best.genome, before)
             continue
         (members, _), (candidates, seeds) = script.asked[-2:]
@@ -138,7 +138,9 @@ def test_failed_members_rank_last_and_too_many_stop_the_run() -> None:
     def fails(share: float) -> Script:
         count = iter(range(10**6))
         return Script(
-            lambda genome, seeds: np.full(1, np.nan) if next(count) % 11 < 10 * share else sphere(genome, seeds)
+            lambda genome, seeds: (
+                np.full(len(seeds), np.nan) if next(count) % 11 < 10 * share else sphere(genome, seeds)
+            )
         )
 
     tolerant = learner(fails(0.4), selection=Selection(every=9))
