@@ -1,9 +1,9 @@
 """What two worker processes do in the time of one: a generation of the Hebbian quadruped with a short horizon.
 
-Evaluators of one and of more workers, and this process alone (0), try the same population in turns, so that a busy
-machine is busy for all of them; the shortest generation counts. ``ceiling`` is what the machine gives: as many evaluators
-of one worker each, at the same time, each with the whole population. ``startup`` is what the first generation takes
-longer than a later one: starting workers, building bodies, compiling what is not in the cache.
+Evaluators of one and of more workers try the same population in turns, so that a busy machine is busy for all of
+them; the shortest generation counts. ``ceiling`` is what the machine gives: as many evaluators of one worker each, at
+the same time, each with the whole population. ``startup`` is what the first generation takes longer, workers' start
+included.
 
     python benchmarks/workers.py [--quick] [--json FILE]
 """
