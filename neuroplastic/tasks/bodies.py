@@ -194,7 +194,7 @@ class VectorBodies(Bodies):
         inputs, _ = observation_reader(self.env.single_observation_space)
         outputs, self._write = action_writer(self.env.single_action_space)
         self._actions = np.zeros((size, *self.env.single_action_space.shape), np.float32)
-        self._infos: dict[str, Any] = {}
+        self._infos: dict[str, NDArray[np.float64]] = {}
         super().__init__(size, inputs, outputs)
 
     def reset(self, rows: Rows, seeds: NDArray[np.int64]) -> None:
@@ -206,8 +206,11 @@ class VectorBodies(Bodies):
         every = np.zeros(self.size, np.int64)
         every[rows] = seeds
         try:
-            observations, self._infos = self.env.reset(seed=every.tolist(), options={"reset_mask": mask})
+            observations, infos = self.env.reset(seed=every.tolist(), options={"reset_mask": mask})
             self.observations[rows] = observations[rows]
+            for values in self._infos.values():
+                values[rows] = np.nan
+            self._note(rows, infos)
         except Exception as error:
             self._fail(rows, error)
         self.rewards[rows] = 0
@@ -219,12 +222,20 @@ class VectorBodies(Bodies):
         self.env.active[:] = False
         self.env.active[rows] = True
         try:
-            observations, rewards, terminated, truncated, self._infos = self.env.step(self._actions)
+            observations, rewards, terminated, truncated, infos = self.env.step(self._actions)
         except Exception as error:
             self._fail(rows, error)
             return
         self.observations[rows], self.rewards[rows] = observations[rows], rewards[rows]
         self.terminated[rows], self.truncated[rows] = terminated[rows], truncated[rows]
+        self._note(rows, infos)
+
+    def _note(self, rows: Rows, infos: Mapping[str, NDArray[Any]]) -> None:
+        """Keeps what was said of the rows that moved: later steps say nothing of those whose lives are over."""
+        for name, values in infos.items():
+            if name not in self._infos:
+                self._infos[name] = np.full(self.size, np.nan)
+            self._infos[name][rows] = values[rows]
 
     def _fail(self, rows: Rows, error: Exception) -> None:
         self.failures |= dict.fromkeys(rows.tolist(), f"{type(error).__name__}: {error}")

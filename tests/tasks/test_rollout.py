@@ -208,6 +208,34 @@ def test_observations_are_counted_and_normalised() -> None:
     np.testing.assert_array_equal(normalised, shared.normalise(raw))
 
 
+@pytest.mark.parametrize("variation", [{}, {"damage": "front_right:shorten@30-60"}], ids=["sound", "damaged"])
+def test_bodies_together_live_as_bodies_one_by_one(variation: dict[str, str]) -> None:
+    env = "neuroplastic_envs:neuroplastic/Quadruped-v0"
+    rules = LifeRules(horizon=150, idle=10, grace=60, patience=8)
+    measures = ["distance", "reward_electricity"]
+    together, apart = (
+        RolloutTask(env, POLICY, variations=[variation], rules=rules, batch=3, measures=measures, fresh=fresh)
+        for fresh in (False, True)
+    )
+    population, seeds = genomes(together, 5), np.random.default_rng().integers(2**31, size=(5, 2))
+    one, other = (task.evaluate(population, range(5), seeds) for task in (together, apart))
+    assert type(together._lives(0).bodies) is not type(apart._lives(0).bodies)
+    np.testing.assert_array_equal(one.fitness, other.fitness)
+    np.testing.assert_array_equal(one.steps, other.steps)
+    assert len(np.unique(one.steps)) > 1
+    for name in measures:
+        np.testing.assert_array_equal(one.measures[name], other.measures[name])
+    together.close(), apart.close()
+
+
+def test_fresh_environments_forget_what_a_reset_does_not() -> None:
+    task = RolloutTask("BipedalWalker-v3", POLICY, rules=LifeRules(horizon=120), batch=2, fresh=True)
+    population, seeds = genomes(task, 3), np.array([[1], [2], [3]])
+    alone = task.evaluate(population, [2], seeds[2:])
+    together = task.evaluate(population, [0, 1, 2], seeds)
+    np.testing.assert_array_equal(together.fitness[2], alone.fitness[0])
+
+
 def test_what_cannot_work_is_refused_before_any_trial() -> None:
     with pytest.raises(ArgumentError, match=r"task\.env.*NoSuch-v0"):
         RolloutTask("NoSuch-v0", POLICY).check()

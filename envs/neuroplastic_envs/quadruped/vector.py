@@ -35,7 +35,7 @@ class QuadrupedVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDA
 
     Attributes:
         active: [N] bool, the rows that the next `step` moves: True from a row's reset until it is terminated or
-            truncated, or until the caller clears it.
+            truncated, or until the caller clears it. The caller may set it again: an ant that has fallen goes on.
 
     Args:
         num_envs: rows N.
@@ -132,7 +132,8 @@ class QuadrupedVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDA
         rows = np.flatnonzero(self.active)
         told = self._ants.step(rows, self._asked(actions, rows))
         lost = told[LOST] > 0
-        self._terminated |= lost | (told[ALIVE] < 0) if self.terminate else lost
+        ended = lost | (told[ALIVE] < 0) if self.terminate else lost
+        self._terminated[rows] = ended[rows]
         self._truncated[rows] = self._ants.ages[rows] >= self._limit
         self.active &= ~(self._terminated | self._truncated)
         self._distance[rows] = told[DISTANCE, rows]
