@@ -70,3 +70,16 @@ def test_a_window_opens_and_closes(agent: Agent, monkeypatch: pytest.MonkeyPatch
     _, pictures = frames(agent, {}, steps=4)
     show_window("a life", 1000, pictures)
     assert next(pictures, None) is None
+
+
+def test_damage_is_seen(tiny: dict[str, Any]) -> None:
+    tiny["task"] = {"env": "neuroplastic_envs:neuroplastic/Quadruped-v0", "horizon": 30, "grace": 30, "batch": 2}
+    recipe = resolved(parse_recipe(tiny))
+    layout = build_task(recipe).layout
+    agent = Agent(torch.zeros(layout.size), recipe, layout, 1)
+    sound, hurt = (
+        np.array(next(frames(agent, variation)[1])).astype(int) for variation in ({}, {"damage": "front_right:shorten"})
+    )
+    body = slice(0, 640)
+    assert (np.abs(sound - hurt)[:, body].max(axis=2) > 40).mean() > 0.002
+    assert (sound[:40, 640:] != hurt[:40, 640:]).any(), "the caption names the damage"
