@@ -80,7 +80,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     counts = sorted({0, 1, 2, cores()})
-    members, horizon, generations = (48, 100, 4) if options.quick else (192, 200, 6)
+    members, horizon, generations = (48, 100, 4) if options.quick else (96, 200, 5)
     table = measure(counts, members, horizon, generations)
     print("  ".join(f"{name:>10}" for name in table[0]))
     for line in table:
