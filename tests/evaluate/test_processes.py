@@ -162,8 +162,11 @@ def test_workers_killed_while_they_have_nothing_to_do(workers, folder: Path, rng
     workers.evaluate(script.population([script.WAIT] * 6, rng), seeds(rng), progress=both)
     members, births = script.population([script.FINE], rng), seeds(rng)
     killed = workers.faults["killed"]
-    for pid in pids():
+    idle = pids()
+    for pid in idle:
         os.kill(pid, signal.SIGKILL)
+    for pid in idle:  # a signal needs a moment: until then a worker could be given the member, and blame it
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     same(workers.evaluate(members, births), serial(members, births, folder))
     assert workers.faults["killed"] == killed + 2
 
