@@ -41,7 +41,7 @@ class _Pace:
         seconds, steps = metrics["seconds"], int(metrics["steps"])
         self.rate = (steps - self.steps) / max(seconds, 1e-9)
         self.steps = steps
-        self.seconds = seconds if not self.seconds else 0.8 * self.seconds + 0.2 * seconds
+        self.seconds = seconds if not self.seconds else 0.5 * self.seconds + 0.5 * seconds
         return self.seconds * (generations - metrics["generation"] - 1)
 
 
