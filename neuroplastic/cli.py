@@ -158,7 +158,7 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
     trust: Trust = False,
 ) -> None:
-    """How good an agent is: mean, spread and 95 % bootstrap interval over episodes that no evolution has seen.
+    """How good an agent is: mean, spread, and the mean's 95 % bootstrap interval, over episodes no evolution has seen.
 
     A quadruped is tried undamaged and with each of its legs shortened, unless --damage says otherwise.
     """
@@ -188,7 +188,7 @@ def evaluate(
     scores = [each.summary() for each in scored]
     measures = [name for name in scores[0] if name in found.recipe.task.measures]
     titles = [f"{name} (m)" if name == "distance" else name for name in measures]
-    table = Table("", "mean ± std", "95 % interval of the mean", *titles, "failed", box=None, header_style="bold")
+    table = Table("", "mean ± std", "95 % interval", *titles, "failed", box=None, header_style="bold")
     for row in scores:
         label = row["variation"] + (" (evolved on)" if row["evolved_on"] else "")
         figures = ["-", "-", *["-"] * len(measures)]

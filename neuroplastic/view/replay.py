@@ -90,7 +90,7 @@ def _weights(policy: Policy) -> dict[str, np.ndarray]:
 
 
 def _compose(env: gymnasium.Env, lives: Lives, panel: Panel, weights: Mapping[str, np.ndarray]) -> Picture:
-    from PIL import Image
+    from PIL import Image, ImageDraw
 
     try:
         body = env.render()
@@ -100,12 +100,12 @@ def _compose(env: gymnasium.Env, lives: Lives, panel: Panel, weights: Mapping[st
         raise SpaceError("replay: expected an environment that draws rgb_array pictures; it drew none")
     height, width = body.shape[:2]
     size = (2 * round(width * HEIGHT / height / 2), HEIGHT)  # even: video codecs ask for it
-    body = np.asarray(Image.fromarray(body).resize(size, Image.Resampling.BILINEAR))
-    damage = env.get_wrapper_attr("spec").kwargs.get("damage") if env.spec else None
+    image = Image.fromarray(body).resize(size, Image.Resampling.BILINEAR)
+    if env.spec is not None and env.spec.kwargs.get("damage"):
+        ImageDraw.Draw(image).text((12, 8), env.spec.kwargs["damage"], fill=(160, 20, 20), font_size=16)
     step, distance = int(lives.steps[0]), lives.bodies.measure("distance", 0)
     text = f"step {step}   return {lives.fitness[0]:.1f}" + (f"   {distance:.2f} m" if np.isfinite(distance) else "")
-    text += f"   {damage}" if damage else ""
-    return np.concatenate([body, panel.draw(step, weights, text)], axis=1)
+    return np.concatenate([np.asarray(image), panel.draw(step, weights, text)], axis=1)
 
 
 def write_video(file: Path, rate: float, pictures: Iterator[Picture]) -> int:

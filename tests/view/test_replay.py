@@ -82,4 +82,5 @@ def test_damage_is_seen(tiny: dict[str, Any]) -> None:
     )
     body = slice(0, 640)
     assert (np.abs(sound - hurt)[:, body].max(axis=2) > 40).mean() > 0.002
-    assert (sound[:40, 640:] != hurt[:40, 640:]).any(), "the caption names the damage"
+    red = (hurt[:30, :200, 0] > 120) & (hurt[:30, :200, 1:].max(axis=2) < 80)
+    assert red.sum() > 100, "the caption names the damage"
