@@ -108,7 +108,9 @@ class Battery:
         parts = []
         for number, task in enumerate(self.tasks):
             own = [n for n, member in enumerate(index) if member // self.episodes == number]
-            if own:
+            if not own:
+                task.close()  # members come in order, so one task's bodies are enough at a time
+            else:
                 parts.append(task.evaluate(population, [index[n] for n in own], seeds[own], shared))
         return Evaluation.concatenate(parts)
 
