@@ -1,9 +1,9 @@
 """How fast plastic networks step, beside a triad that moves the same bytes and the torch reference. One thread.
 
-A step reads and writes 28 bytes a synapse at least: the weight in and out and five coefficients. The triad a = b + s c
-moves as many bytes through arrays as large in all, which is what this machine can do. Each row is a life with its own
-coefficients, so the whole population passes through the core in every step. ``triad/fused`` is the share of the triad's
-rate that the fused step reaches, everything that `PlasticNetwork.act` does included.
+A step reads and writes 24 bytes a synapse at least: the weight in and out and four coefficients, η within them. The
+triad a = b + s c moves as many bytes through arrays as large in all, which is what this machine can do. Each row is a
+life with its own coefficients, so the whole population passes through the core in every step. ``triad/fused`` is the
+share of the triad's rate that the fused step reaches, everything that `PlasticNetwork.act` does included.
 
     python benchmarks/kernels.py [--quick] [--json FILE]
 """
@@ -24,7 +24,7 @@ from numba import njit
 from neuroplastic.plastic import HebbianRule, PlasticNetwork
 
 NETWORKS = {"quadruped": [28, 128, 64, 8], "car racing": [648, 128, 64, 3]}
-BYTES = 28  # a synapse
+BYTES = 24  # a synapse
 
 
 @njit(nogil=True, cache=True)

@@ -1,11 +1,17 @@
-"""Steps per second of the quadruped environment, against bare Bullet and the stock environment, on one core.
+"""Steps per second of quadrupeds on one core, against bare Bullet and the stock environment.
 
-All of them live the same episodes (same seeds, same actions), by turns, in one thread; a second is one of CPU time. The
-ratios hold on any machine, the steps per second only on this one. Bare Bullet is the least that any agent needs:
-torques in, `stepSimulation`, states of the joints and the torso out. Worlds that are stepped by turns are slower than
-one alone, since they share the processor's caches; what bare Bullet loses by it is told too.
+Bare Bullet is the least that any agent needs: torques in, `stepSimulation`, states of the joints and the torso out. How
+long Bullet takes depends on how a body moves, so within each table all live the same episodes, by turns, in one thread;
+a second is one of CPU time. The ratios hold on any machine, the steps per second only on this one. Worlds that are
+stepped by turns are slower than one alone, since they share the processor's caches; what bare Bullet loses by it is
+told too.
 
-The second table says where the time of one agent's step goes, beside what bare Bullet takes for it in a world alone.
+1. Environments alone, with random actions.
+2. A population of Hebbian quadrupeds, everything included: births, networks, plasticity, rewards, when a life ends. The
+   recipe `quadruped-hebbian` with an undamaged body, members drawn as its search draws its start, at several batches;
+   bare Bullet repeats their torques. The stock environment is stepped with the same networks in plain torch.
+3. Where the time of one agent's step goes, each part beside what it takes at least: for Bullet's calls in a world alone
+   in bare Bullet, for the network the rate at which a triad moves as many bytes.
 
     python benchmarks/quadruped.py [--quick] [--json FILE]
 """
@@ -14,42 +20,51 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pybullet_envs_gymnasium  # noqa: F401  registers AntBulletEnv-v0
+import torch
+from kernels import BYTES, best_seconds, triad
 from neuroplastic_envs.quadruped.body import JOINTS, TORQUE
 from neuroplastic_envs.quadruped.bullet import pybullet
-from neuroplastic_envs.quadruped.simulation import WATCHED, Simulation
+from neuroplastic_envs.quadruped.simulation import Simulation
 from numpy.typing import NDArray
+
+from neuroplastic.experiment.build import build_task, checked
+from neuroplastic.experiment.recipe import load_recipe
+from neuroplastic.plastic import HebbianRule, PlasticNetwork
+from neuroplastic.plastic.kernels import cpu
+from neuroplastic.search.base import DensePopulation
+from neuroplastic.tasks.bodies import VectorBodies
 
 ID = "neuroplastic/Quadruped-v0"
 ROWS = 8  # episodes of a round, and rows of the vector environment
 QUIET = {"disable_env_checker": True}
 
 Round = Callable[[list[int], NDArray[np.float32]], None]  # seeds [ROWS] and actions [steps, ROWS, 8]
-Call = Callable[[Simulation, list[float]], object]
-
-BARE: dict[str, Call] = {
-    "torques in": lambda s, torques: pybullet.setJointMotorControlArray(
-        s.ant, JOINTS, pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=s.client
-    ),
-    "stepSimulation": lambda s, _: pybullet.stepSimulation(s.client),
-    "joint states": lambda s, _: pybullet.getJointStates(s.ant, JOINTS, s.client),
-    "position and orientation": lambda s, _: pybullet.getBasePositionAndOrientation(s.ant, s.client),
-    "velocity": lambda s, _: pybullet.getBaseVelocity(s.ant, s.client),
-}
-MORE: dict[str, Call] = {
-    "link states": lambda s, _: pybullet.getLinkStates(s.ant, WATCHED, 0, 0, s.client),
-    "contacts": lambda s, _: pybullet.getContactPoints(s.ant, s.floor, -2, -2, s.client),
-}
+Rates = dict[str, list[float]]  # steps of one agent per second of CPU time, in each round
+Parts = dict[str, tuple[float, float]]  # microseconds of one agent's step, and what it takes at least
+Life = tuple[list[float], list[list[float]]]  # the joints' first angles, and the torques of every step
 
 
 def start(simulation: Simulation, seed: int) -> None:
     simulation.reset(np.random.default_rng(seed).uniform(-0.1, 0.1, 8).tolist())
+
+
+def bare_step(simulation: Simulation, torques: list[float]) -> None:
+    ant, client = simulation.ant, simulation.client
+    pybullet.setJointMotorControlArray(ant, JOINTS, pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=client)
+    pybullet.stepSimulation(client)
+    pybullet.getJointStates(ant, JOINTS, client)
+    pybullet.getBasePositionAndOrientation(ant, client)
+    pybullet.getBaseVelocity(ant, client)
 
 
 def bare(worlds: int) -> Round:
@@ -62,14 +77,7 @@ def bare(worlds: int) -> Round:
                 start(simulation, seed)
             for step in (TORQUE * actions[:, first : first + worlds].astype(np.float64)).tolist():
                 for simulation, torques in zip(simulations, step, strict=True):
-                    ant, client = simulation.ant, simulation.client
-                    pybullet.setJointMotorControlArray(
-                        ant, JOINTS, pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=client
-                    )
-                    pybullet.stepSimulation(client)
-                    pybullet.getJointStates(ant, JOINTS, client)
-                    pybullet.getBasePositionAndOrientation(ant, client)
-                    pybullet.getBaseVelocity(ant, client)
+                    bare_step(simulation, torques)
 
     return live
 
@@ -110,9 +118,8 @@ def contestants() -> dict[str, Round]:
     }
 
 
-def measure(rounds: int, steps: int, rng: np.random.Generator) -> dict[str, float]:
-    """Steps of one agent per second of CPU time of each contestant, the median of its rounds."""
-    rates: dict[str, list[float]] = {}
+def measure_environments(rounds: int, steps: int, rng: np.random.Generator) -> Rates:
+    rates: Rates = {}
     players = contestants()
     for number in range(rounds + 1):  # the first warms up
         seeds = rng.integers(2**31, size=ROWS).tolist()
@@ -122,80 +129,193 @@ def measure(rounds: int, steps: int, rng: np.random.Generator) -> dict[str, floa
             live(seeds, actions)
             if number:
                 rates.setdefault(name, []).append(steps * ROWS / (time.process_time() - began))
-    return {name: float(np.median(rate)) for name, rate in rates.items()}
+    return rates
 
 
-def time_calls(calls: dict[str, Call], worlds: list[Simulation], steps: int, rng: np.random.Generator) -> list[float]:
-    """Mean seconds of each call, made in this order in each of the worlds by turns."""
-    for simulation in worlds:
-        start(simulation, int(rng.integers(2**31)))
-    clock = time.thread_time
-    made = [lambda s, t: None, *calls.values()]  # the first tells what the clock itself takes
-    taken = [0.0] * len(made)
-    for _ in range(steps):
-        for simulation in worlds:
-            torques = rng.uniform(-TORQUE, TORQUE, 8).tolist()
-            for number, call in enumerate(made):
-                began = clock()
-                call(simulation, torques)
-                taken[number] += clock() - began
-    clock_itself, *means = (seconds / (steps * len(worlds)) for seconds in taken)
-    return [mean - clock_itself for mean in means]
+class Hebbians:
+    """A population of Hebbian quadrupeds that lives by the recipe, and what bare Bullet and the stock make of it."""
+
+    def __init__(self, members: int, batches: list[int]) -> None:
+        self.recipe = checked(load_recipe("quadruped-hebbian", ["task.variations=[{}]"]))
+        task = self.recipe.task
+        self.tasks = {
+            batch: build_task(self.recipe.model_copy(update={"task": task.model_copy(update={"batch": batch})}))
+            for batch in batches
+        }
+        self.layout = self.tasks[batches[0]].layout
+        self.members, self.world = members, Simulation()
+        self.network = PlasticNetwork(28, 8, self.recipe.policy.hidden, rule=HebbianRule(), backend="reference")
+        self.stock = gymnasium.make("AntBulletEnv-v0", **QUIET)
+
+    def draw(self, rng: np.random.Generator) -> None:
+        """Another population, and other seeds."""
+        size = self.members, self.layout.size
+        self.genomes = torch.from_numpy(rng.standard_normal(size, np.float32)) * self.recipe.search.center_std
+        self.seeds = rng.integers(2**31, size=(self.members, 1))
+
+    def live(self, batch: int) -> int:
+        """All lives; returns the steps."""
+        population = DensePopulation(self.genomes)
+        return int(self.tasks[batch].evaluate(population, range(self.members), self.seeds).steps.sum())
+
+    def record(self, batch: int) -> list[Life]:
+        """The same, and what Bullet is asked for."""
+        lives: dict[int, list[Life]] = {}
+        reset, step = Simulation.reset, Simulation.step
+
+        def recording_reset(self: Simulation, angles: list[float], *damages: Any) -> list[float]:
+            lives.setdefault(self.client, []).append((list(angles), []))
+            return reset(self, angles, *damages)
+
+        def recording_step(self: Simulation, torques: list[float]) -> list[float]:
+            lives[self.client][-1][1].append(torques)
+            return step(self, torques)
+
+        Simulation.reset, Simulation.step = recording_reset, recording_step  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            self.live(batch)
+        finally:
+            Simulation.reset, Simulation.step = reset, step
+        return [life for world in lives.values() for life in world]
+
+    def repeat(self, lives: list[Life]) -> int:
+        """Bare Bullet with the same torques."""
+        for angles, steps in lives:
+            self.world.reset(angles)
+            for torques in steps:
+                bare_step(self.world, torques)
+        return sum(len(steps) for _, steps in lives)
+
+    def live_in_stock(self, lives: list[Life]) -> int:
+        """The first member for as many steps as it lives, in the stock environment, by plain torch."""
+        self.network.birth(self.genomes[:1], self.seeds[0])
+        observation, _ = self.stock.reset(seed=int(self.seeds[0, 0]))
+        reward, steps = torch.zeros(1), len(lives[0][1])
+        for step in range(steps):
+            action = np.zeros(8, np.float32)
+            if step >= self.recipe.task.idle:
+                action = self.network.act(torch.from_numpy(observation)[None], reward, [0])[0].numpy()
+            observation, paid, *_ = self.stock.step(action)
+            reward[0] = float(paid)
+        return steps
 
 
-def time_steps(env: gymnasium.vector.VectorEnv, steps: int, rng: np.random.Generator) -> float:
-    """Mean seconds of a step of one agent."""
-    env.reset(seed=int(rng.integers(2**31)))
-    began = time.thread_time()
-    for actions in rng.uniform(-1, 1, (steps, ROWS, 8)).astype(np.float32):
-        env.step(actions)
-    return (time.thread_time() - began) / (steps * ROWS)
+def measure_populations(hebbians: Hebbians, rounds: int, rng: np.random.Generator) -> Rates:
+    rates: Rates = {}
+    for number in range(rounds + 1):
+        hebbians.draw(rng)
+        lives = hebbians.record(min(hebbians.tasks))
+        contest: dict[str, Callable[[], int]] = {"bare Bullet": partial(hebbians.repeat, lives)}
+        contest |= {f"population, batch of {batch}": partial(hebbians.live, batch) for batch in hebbians.tasks}
+        contest["stock AntBulletEnv-v0, torch policy"] = partial(hebbians.live_in_stock, lives)
+        for name, live in contest.items():
+            began = time.process_time()
+            steps = live()
+            if number:
+                rates.setdefault(name, []).append(steps / (time.process_time() - began))
+    return rates
 
 
-def parts_of_a_step(rounds: int, steps: int, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
-    """Microseconds of each part of one agent's step: in the vector environment, and in bare Bullet alone."""
-    env = gymnasium.make_vec(ID, num_envs=ROWS, reward="full", terminate=False)
-    worlds = [Simulation() for _ in range(ROWS)]
-    all_calls = BARE | MORE
-    measured = [  # by turns, since the machine may be busier at one time than at another
-        [
-            *time_calls(all_calls, worlds, steps, rng),
-            time_steps(env, steps, rng),
-            *time_calls(BARE, worlds[:1], steps * ROWS, rng),
-        ]
-        for _ in range(rounds)
-    ]
-    medians = (1e6 * np.median(measured, axis=0)).tolist()
-    ours, total, floor = medians[: len(all_calls)], medians[len(all_calls)], medians[len(all_calls) + 1 :]
-    parts = dict(zip(all_calls, zip(ours, floor + [0.0] * len(MORE), strict=True), strict=True))
-    return parts | {"the rest: Python and NumPy": (total - sum(ours), 0.0), "all": (total, sum(floor))}
+PARTS: dict[str, list[tuple[Any, str]]] = {  # what belongs to it, less what it calls of the others
+    "torques in": [(pybullet, "setJointMotorControlArray")],
+    "stepSimulation": [(pybullet, "stepSimulation")],
+    "joint states": [(pybullet, "getJointStates")],
+    "position and orientation": [(pybullet, "getBasePositionAndOrientation")],
+    "velocity": [(pybullet, "getBaseVelocity")],
+    "contacts": [(pybullet, "getContactPoints")],
+    "kernel": [(cpu, "_step")],
+    "network around the kernel": [(PlasticNetwork, "act")],
+    "environment around Bullet": [(VectorBodies, "step")],
+    "births": [(DensePopulation, "rows"), (PlasticNetwork, "birth"), (Simulation, "reset")],
+}
+
+
+@contextmanager
+def watched() -> Iterator[dict[str, float]]:
+    """Seconds spent in each of `PARTS` while it lasts."""
+    taken, within = dict.fromkeys(PARTS, 0.0), [0.0]
+    before = [(owner, name, getattr(owner, name)) for targets in PARTS.values() for owner, name in targets]
+
+    def watch(part: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def watching(*values: Any, **named: Any) -> Any:
+            within.append(0.0)
+            began = time.perf_counter()
+            try:
+                return call(*values, **named)
+            finally:
+                seconds = time.perf_counter() - began
+                taken[part] += seconds - within.pop()
+                within[-1] += seconds
+
+        return watching
+
+    for part, targets in PARTS.items():
+        for owner, name in targets:
+            setattr(owner, name, watch(part, getattr(owner, name)))
+    try:
+        yield taken
+    finally:
+        for owner, name, call in before:
+            setattr(owner, name, call)
+
+
+def parts_of_a_step(hebbians: Hebbians, batch: int, rounds: int, rng: np.random.Generator) -> Parts:
+    synapses = sum(layer.inputs * layer.outputs for layer in hebbians.network.layers)
+    ours, least = [], []
+    for number in range(rounds + 1):
+        hebbians.draw(rng)
+        lives = hebbians.record(batch)
+        for live, spent in ((partial(hebbians.live, batch), ours), (partial(hebbians.repeat, lives), least)):
+            began = time.perf_counter()
+            steps = live()
+            whole = time.perf_counter() - began
+            with watched() as taken:
+                live()
+            if number:
+                spent.append([1e6 * seconds / steps for seconds in (*taken.values(), whole)])
+    *parts, whole = np.median(ours, axis=0).tolist()
+    *floors, floor = np.median(least, axis=0).tolist()
+    table = dict(zip(PARTS, zip(parts, floors, strict=True), strict=True))
+    kernel = 1e6 * best_seconds([triad(BYTES * synapses * batch)], 0.5)[0] / batch
+    table["kernel"] = table["kernel"][0], kernel
+    return table | {"the rest": (whole - sum(parts), 0.0), "all": (whole, floor + kernel)}
+
+
+def show(title: str, rates: Rates) -> dict[str, dict[str, float]]:
+    """Prints a table, and returns it: medians over the rounds, the ratio being taken within each."""
+    print(f"\n{title:36}{'steps/s':>9}{'µs':>9}{'of bare':>9}")
+    table = {}
+    for name, rate in rates.items():
+        ratio = float(np.median(np.divide(rate, rates["bare Bullet"])))
+        table[name] = {"steps_per_second": float(np.median(rate)), "of_bare": ratio}
+        print(f"{name:36}{np.median(rate):9.0f}{1e6 / np.median(rate):9.1f}{ratio:9.2f}")
+    return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="3 short rounds instead of 9 of 500 steps")
+    parser.add_argument("--quick", action="store_true", help="few short rounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     arguments = parser.parse_args()
 
+    torch.set_num_threads(1)
     rng = np.random.default_rng()
-    rounds, steps = (3, 50) if arguments.quick else (9, 500)
-    rates, parts = measure(rounds, steps, rng), parts_of_a_step(rounds, steps, rng)
-    floor = rates["bare Bullet"]
-    print(f"{'':34}{'steps/s':>9}{'µs':>9}{'of bare':>9}")
-    for name, rate in rates.items():
-        print(f"{name:34}{rate:9.0f}{1e6 / rate:9.1f}{rate / floor:9.2f}")
-    print(f"\n{f'µs of one step, vector of {ROWS}':34}{'ours':>9}{'floor':>9}")
+    rounds, steps, members = (3, 50, 32) if arguments.quick else (9, 500, 64)
+    report: dict[str, Any] = {"environments": show("random actions", measure_environments(rounds, steps, rng))}
+    hebbians = Hebbians(members, [1, 2, 4, 8, 16])
+    report["populations"] = show("Hebbian networks", measure_populations(hebbians, rounds, rng))
+    batch = hebbians.recipe.task.batch
+    parts = parts_of_a_step(hebbians, batch, rounds, rng)
+    print(f"\n{f'µs of one step, batch of {batch}':36}{'ours':>9}{'floor':>9}")
     for name, (ours, least) in parts.items():
-        print(f"{name:34}{ours:9.1f}{least:9.1f}")
+        print(f"{name:36}{ours:9.1f}{least:9.1f}")
     if arguments.json:
-        report = {
-            "steps_per_second": rates,
-            "of_bare": {name: rate / floor for name, rate in rates.items()},
+        report |= {
             "microseconds": {name: {"ours": ours, "floor": least} for name, (ours, least) in parts.items()},
+            "batch": batch,
             "rounds": rounds,
-            "steps": steps * ROWS,
             "machine": platform.processor() or platform.machine(),
-            "versions": {name: version(name) for name in ("pybullet", "gymnasium", "numpy")}
+            "versions": {name: version(name) for name in ("pybullet", "gymnasium", "numpy", "torch", "numba")}
             | {"python": platform.python_version()},
         }
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")

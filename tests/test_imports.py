@@ -25,6 +25,7 @@ OWNERS = {  # libraries that only these files may import
     "numba": {
         "neuroplastic/noise.py",
         "neuroplastic/plastic/kernels/cpu.py",
+        "neuroplastic/tasks/lives.py",
         "envs/neuroplastic_envs/quadruped/stock.py",
     },
     "pybullet": {"envs/neuroplastic_envs/quadruped/bullet.py"},

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from neuroplastic.errors import ArgumentError, OrderError, WorkerError, check_range
 from neuroplastic.evaluate.base import Evaluator, Progress, seeds_of_all
-from neuroplastic.evaluate.trials import Trials
+from neuroplastic.evaluate.trials import Trials, block_size
 from neuroplastic.evaluate.worker import Events, Worker
 from neuroplastic.search.base import Population
 from neuroplastic.tasks.base import Evaluation, Task
@@ -95,7 +95,8 @@ class ProcessEvaluator(Evaluator):
             raise OrderError("evaluate: expected an open evaluator; got one that was closed")
         self._number += 1
         seeds = seeds_of_all(population, seeds)
-        trials = Trials(len(population), self.task.batch, seeds.shape[1], self.tries)
+        size = block_size(len(population), self.task.batch, self.workers)
+        trials = Trials(len(population), size, seeds.shape[1], self.tries)
         packed = pickle.dumps((population, seeds, shared))
         while trials.done < trials.members:
             for worker in [worker for worker in self._workers if worker.idle and worker.dead]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroplastic.evaluate.base import Evaluator, Progress, seeds_of_all
+from neuroplastic.evaluate.trials import block_size
 from neuroplastic.search.base import Population
 from neuroplastic.tasks.base import Evaluation, Task
 from neuroplastic.tasks.statistics import Statistics
@@ -25,9 +26,9 @@ class SerialEvaluator(Evaluator):
         progress: Progress | None = None,
     ) -> Evaluation:
         seeds, parts = seeds_of_all(population, seeds), []
-        total = len(population)
-        for start in range(0, total, self.task.batch):
-            block = range(start, min(start + self.task.batch, total))
+        total, size = len(population), block_size(len(population), self.task.batch)
+        for start in range(0, total, size):
+            block = range(start, min(start + size, total))
             parts.append(self.task.evaluate(population, block, seeds[block.start : block.stop], shared))
             if progress is not None:
                 progress(block.stop, total)

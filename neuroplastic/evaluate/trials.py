@@ -10,6 +10,11 @@ from neuroplastic.tasks.base import Evaluation
 from neuroplastic.tasks.statistics import Statistics
 
 
+def block_size(members: int, batch: int, workers: int = 1) -> int:
+    """Members in a block: several batches, so that new lives follow those that end, and several blocks a worker."""
+    return max(batch, min(4 * batch, members // (4 * workers)))
+
+
 class Trials:
     """P members in blocks, in whatever order they end; a block that is lost is tried again, member by member.
 
@@ -20,13 +25,13 @@ class Trials:
 
     Args:
         members: P.
-        batch: members in a block.
+        block: members in a block.
         episodes: E.
         tries: times that a member may be lost when it was alone; then it is failed.
     """
 
-    def __init__(self, members: int, batch: int, episodes: int, tries: int) -> None:
-        self.waiting = deque(range(start, min(start + batch, members)) for start in range(0, members, batch))
+    def __init__(self, members: int, block: int, episodes: int, tries: int) -> None:
+        self.waiting = deque(range(start, min(start + block, members)) for start in range(0, members, block))
         self.members, self.done = members, 0
         self._episodes, self._tries = episodes, tries
         self._lost: Counter[int] = Counter()

@@ -9,6 +9,7 @@ milliseconds what to do when its driver dies.
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import pickle
@@ -154,6 +155,7 @@ def _serve(connection: Connection) -> None:
         task.layout  # noqa: B018
     except Exception as error:
         return answer(_portable(error))
+    gc.freeze()  # what is loaded stays; every collection would look through it again
     answer(None)
     trials: tuple[Any, ...] = ()
     try:

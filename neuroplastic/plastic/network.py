@@ -21,8 +21,10 @@ class Policy(Protocol):
 
     layout: Layout
 
-    def birth(self, genomes: Tensor, seeds: Sequence[int] | np.ndarray) -> None:
-        """B new lives, the old ones forgotten: genomes [B, D], seeds [B]."""
+    def birth(
+        self, genomes: Tensor, seeds: Sequence[int] | np.ndarray, rows: Sequence[int] | np.ndarray | None = None
+    ) -> None:
+        """B new lives, the old ones forgotten: genomes [B, D], seeds [B]. Or with ``rows``, in place of those alone."""
 
     def act(self, observations: Tensor, rewards: Tensor, rows: Sequence[int]) -> Tensor:
         """One step of some lives: observations [b, I] and rewards of the step before [b] -> outputs [b, O]."""
@@ -86,24 +88,35 @@ class PlasticNetwork:
         self._born = 0
         self._living: list[LivingLayer] = []
 
-    def birth(self, genomes: Tensor, seeds: Sequence[int] | np.ndarray) -> None:
-        """B new lives, the old ones forgotten.
+    def birth(
+        self, genomes: Tensor, seeds: Sequence[int] | np.ndarray, rows: Sequence[int] | np.ndarray | None = None
+    ) -> None:
+        """B new lives, the old ones forgotten; or with ``rows``, b new lives in place of those.
 
         Args:
-            genomes: [B, D].
-            seeds: integers [B]; initial weights that do not evolve come from them.
+            genomes: [B, D], or [b, D].
+            seeds: integers [B], or [b]; initial weights that do not evolve come from them.
+            rows: which of the B lives that there are: b distinct numbers below B. The others stay as they are.
 
         Raises:
             ShapeError: genomes or seeds have another shape.
+            ArgumentError: rows are not distinct or not among the B lives.
         """
-        check_shape("genomes", genomes, ["B", self.layout.size])
+        number = "B" if rows is None else len(rows)
+        check_shape("genomes", genomes, [number, self.layout.size])
         check_shape("seeds", np.asarray(seeds, object), [len(genomes)])
+        index = None if rows is None else self._index(rows)
         arrays, seeds = self.layout.split(genomes.detach().to(self.dtype)), [int(seed) for seed in seeds]
-        self._born, self._living = len(genomes), []
+        newborn = []
         for layer in self.layers:
             names = self.rule.layout(layer.inputs, layer.outputs)
             own = {name: arrays[f"{layer.name}.{name}"] for name in names}
-            self._living.append(self.rule.birth(layer, own, seeds))
+            newborn.append(self.rule.birth(layer, own, seeds))
+        if index is None:
+            self._born, self._living = len(genomes), newborn
+        else:
+            for living, new in zip(self._living, newborn, strict=True):
+                living.replace(index, new)
 
     def act(self, observations: Tensor, rewards: Tensor, rows: Sequence[int]) -> Tensor:
         """One step of some of the lives: outputs [b, O], and weights changed.
@@ -119,13 +132,16 @@ class PlasticNetwork:
         """
         check_shape("observations", observations, [len(rows), self.layers[0].inputs])
         check_shape("rewards", rewards, [len(rows)])
-        if len(set(rows)) < len(rows) or not all(0 <= row < self._born for row in rows):
-            raise ArgumentError(f"rows: expected distinct numbers below {self._born}, the lives born; got {list(rows)}")
-        activity = observations.to(self.dtype).contiguous()
-        signal, index = rewards.to(self.dtype), torch.tensor(rows, dtype=torch.int64)
+        index = self._index(rows)
+        activity, signal = observations.to(self.dtype).contiguous(), rewards.to(self.dtype)
         for layer in self._living:
             activity = layer.step(activity, signal, index)
         return activity
+
+    def _index(self, rows: Sequence[int] | np.ndarray) -> Tensor:
+        if len(set(rows)) < len(rows) or not all(0 <= row < self._born for row in rows):
+            raise ArgumentError(f"rows: expected distinct numbers below {self._born}, the lives born; got {list(rows)}")
+        return torch.from_numpy(np.array(rows, np.int64))
 
     def weights(self) -> dict[str, Tensor]:
         """Name of a layer -> a copy of its weights [B, O, I] as the next step will use them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +50,10 @@ class LivingLayer(ABC):
         Returns:
             o_j, activity of the units after the synapses [b, O]. No row of it depends on the other rows.
         """
+
+    @abstractmethod
+    def replace(self, rows: Tensor, newborn: Any) -> None:
+        """In the place of some rows [b] live those of a ``newborn`` layer of this kind; the others stay as they are."""
 
     @abstractmethod
     def weights(self) -> Tensor:

@@ -101,11 +101,11 @@ class Bodies(ABC):
         """Begins an episode in each of some rows [b], from its seed [b]."""
 
     @abstractmethod
-    def step(self, rows: Rows, outputs: Vector | None) -> None:
-        """Moves some rows [b] by the network's finite outputs [b, O]; None is the action that does nothing.
+    def step(self, rows: Rows, outputs: Vector, resting: NDArray[np.bool_] | None = None) -> None:
+        """Moves some rows [b] by the network's finite outputs [b, O]; those that rest by the action that does nothing.
 
         Raises:
-            SpaceError: there is no such action.
+            SpaceError: a row rests, and there is no such action.
         """
 
     @abstractmethod
@@ -150,10 +150,11 @@ class SeparateBodies(Bodies):
                 self._fail(row, error)
         self.rewards[rows] = 0
 
-    def step(self, rows: Rows, outputs: Vector | None) -> None:
-        rest = zero_action(self._action_space) if outputs is None else None
-        for n, row in enumerate(rows.tolist()):
-            action = rest if outputs is None else self._write(outputs[n])
+    def step(self, rows: Rows, outputs: Vector, resting: NDArray[np.bool_] | None = None) -> None:
+        actions = self._write(outputs)
+        if resting is not None:
+            actions[resting] = zero_action(self._action_space)
+        for row, action in zip(rows.tolist(), actions, strict=True):
             try:
                 observation, reward, terminated, truncated, self._infos[row] = self.env(row).step(action)
                 self.observations[row] = self._read(observation)
@@ -194,55 +195,54 @@ class VectorBodies(Bodies):
         inputs, _ = observation_reader(self.env.single_observation_space)
         outputs, self._write = action_writer(self.env.single_action_space)
         self._actions = np.zeros((size, *self.env.single_action_space.shape), np.float32)
-        self._infos: dict[str, NDArray[np.float64]] = {}
+        self._infos: list[dict[str, Any]] = [{} for _ in range(size)]  # later ones do not tell of lives that are over
         super().__init__(size, inputs, outputs)
 
     def reset(self, rows: Rows, seeds: NDArray[np.int64]) -> None:
         if self.env is None:
             self.env = self.make()
-        self.failures.clear()
+        for row in rows.tolist():
+            self.failures.pop(row, None)
         mask = np.zeros(self.size, bool)
         mask[rows] = True
         every = np.zeros(self.size, np.int64)
         every[rows] = seeds
         try:
             observations, infos = self.env.reset(seed=every.tolist(), options={"reset_mask": mask})
-            self.observations[rows] = observations[rows]
-            for values in self._infos.values():
-                values[rows] = np.nan
             self._note(rows, infos)
+            self.observations = observations
         except Exception as error:
-            self._fail(rows, error)
+            self._fail(error)
         self.rewards[rows] = 0
 
-    def step(self, rows: Rows, outputs: Vector | None) -> None:
-        self._actions[rows] = (
-            zero_action(self.env.single_action_space) if outputs is None else np.stack([*map(self._write, outputs)])
-        )
+    def step(self, rows: Rows, outputs: Vector, resting: NDArray[np.bool_] | None = None) -> None:
+        if self.env is None:  # lost in the reset of another row
+            return
+        self._actions[rows] = self._write(outputs)
+        if resting is not None:
+            self._actions[rows[resting]] = zero_action(self.env.single_action_space)
         self.env.active[:] = False
         self.env.active[rows] = True
         try:
             observations, rewards, terminated, truncated, infos = self.env.step(self._actions)
         except Exception as error:
-            self._fail(rows, error)
+            self._fail(error)
             return
-        self.observations[rows], self.rewards[rows] = observations[rows], rewards[rows]
-        self.terminated[rows], self.truncated[rows] = terminated[rows], truncated[rows]
+        self.observations, self.rewards, self.terminated, self.truncated = observations, rewards, terminated, truncated
         self._note(rows, infos)
 
-    def _note(self, rows: Rows, infos: Mapping[str, NDArray[Any]]) -> None:
-        """Keeps what was said of the rows that moved: later steps say nothing of those whose lives are over."""
-        for name, values in infos.items():
-            if name not in self._infos:
-                self._infos[name] = np.full(self.size, np.nan)
-            self._infos[name][rows] = values[rows]
+    def _note(self, rows: Rows, infos: dict[str, Any]) -> None:
+        for row in rows.tolist():
+            self._infos[row] = infos
 
-    def _fail(self, rows: Rows, error: Exception) -> None:
-        self.failures |= dict.fromkeys(rows.tolist(), f"{type(error).__name__}: {error}")
+    def _fail(self, error: Exception) -> None:
+        """No body survives it."""
+        self.failures = dict.fromkeys(range(self.size), f"{type(error).__name__}: {error}")
         self.close()
 
     def measure(self, name: str, row: int) -> float:
-        return float(self._infos[name][row]) if name in self._infos else np.nan
+        infos = self._infos[row]
+        return float(infos[name][row]) if name in infos else np.nan
 
     def close(self) -> None:
         env, self.env = self.env, None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from neuroplastic.errors import check_range
@@ -39,6 +41,40 @@ class LifeRules:
             check_range("task.idle", self.idle, high=self.horizon - 1)
 
 
+_GOES_ON, _OVER, _NOT_FINITE = range(3)
+
+
+@njit(nogil=True, cache=True)
+def _judge(rows, rewards, terminated, truncated, fitness, steps, unlucky, horizon, idle, grace, patience):
+    """Counts a step of rows [n] and its rewards; returns what has become of these lives [n]."""
+    fates = np.zeros(len(rows), np.int8)
+    for number, row in enumerate(rows):
+        steps[row] += 1
+        if not math.isfinite(rewards[row]):
+            fates[number] = _NOT_FINITE
+            continue
+        over = truncated[row] or steps[row] == horizon
+        if steps[row] > idle:
+            fitness[row] += rewards[row]
+        if steps[row] > idle + grace:
+            unlucky[row] = unlucky[row] + 1 if rewards[row] < 0 else 0
+            over = over or terminated[row] or (patience > 0 and unlucky[row] > patience)
+        if over:
+            fates[number] = _OVER
+    return fates
+
+
+@njit(nogil=True, cache=True)
+def _are_finite(outputs):
+    """Whether each row [b] of outputs [b, O] is finite, and whether all are."""
+    finite, every = np.ones(len(outputs), np.bool_), True
+    for row in range(len(outputs)):
+        for number in outputs[row]:
+            if not math.isfinite(number):
+                finite[row] = every = False
+    return finite, every
+
+
 class Lives:
     """Up to B lives in as many bodies. No number of a life depends on the others.
 
@@ -55,57 +91,61 @@ class Lives:
         self.steps = np.zeros(bodies.size, np.int64)
         self.failures: dict[int, str] = {}
         self._unlucky = np.zeros(bodies.size, np.int64)  # negative rewards in a row
+        self._may_rest = False  # whether it is worth looking for rows in their idle steps
 
-    def begin(self, seeds: NDArray[np.int64]) -> Rows:
-        """Fresh lives in the first rows, one for each of seeds [b]: reset, and the idle steps.
+    def begin(self, rows: Rows, seeds: NDArray[np.int64]) -> Rows:
+        """Fresh lives in some rows [b], from seeds [b]. Other rows stay as they are.
+
+        Returns:
+            The rows whose lives go on.
+        """
+        self.fitness[rows], self.steps[rows], self._unlucky[rows] = 0, 0, 0
+        for row in rows.tolist():
+            self.failures.pop(row, None)
+        self.bodies.reset(rows, seeds)
+        self._may_rest = self.rules.idle > 0
+        return self._sound(rows)
+
+    def resting(self, rows: Rows) -> NDArray[np.bool_] | None:
+        """Which of some rows are in their idle steps [b]; None if none is."""
+        if not self._may_rest:
+            return None
+        resting = self.steps[rows] < self.rules.idle
+        self._may_rest = bool(resting.any())
+        return resting if self._may_rest else None
+
+    def step(self, rows: Rows, outputs: Vector, resting: NDArray[np.bool_] | None = None) -> Rows:
+        """Moves some rows [b] and judges them.
+
+        Args:
+            outputs: of the networks of the rows that do not rest [a, O].
+            resting: [b], rows that do nothing; None if all act.
 
         Returns:
             The rows whose lives go on.
 
         Raises:
-            SpaceError: there are idle steps, and no action that does nothing.
+            SpaceError: a row rests, and there is no action that does nothing.
         """
-        rows = np.arange(len(seeds))
-        self.fitness[:], self.steps[:], self._unlucky[:] = 0, 0, 0
-        self.failures = {}
-        self.bodies.reset(rows, seeds)
-        rows = self._sound(rows)
-        for _ in range(self.rules.idle):
-            rows = self._move(rows, None)
-            rows = rows[~self._out_of_time(rows)]
-        return rows
-
-    def step(self, rows: Rows, outputs: Vector) -> Rows:
-        """Moves rows [b] by the network's outputs [b, O]; returns those whose lives go on."""
-        finite = np.isfinite(outputs).all(axis=1)
-        if not finite.all():
+        if resting is not None:
+            acting, outputs = outputs, np.zeros((len(rows), self.bodies.outputs), np.float32)
+            outputs[~resting] = acting
+        finite, every = _are_finite(outputs)
+        if not every:
             self._fail(rows[~finite], "the network's output is not finite")
-            rows, outputs = rows[finite], outputs[finite]
-        rows = self._move(rows, outputs)
-        rewards = self.bodies.rewards[rows]
-        if not np.isfinite(rewards).all():
-            self._fail(rows[~np.isfinite(rewards)], "the environment's reward is not finite")
-            rows = rows[np.isfinite(rewards)]
-            rewards = self.bodies.rewards[rows]
-        self.fitness[rows] += rewards
-        over = self._out_of_time(rows)
-        judged = self.steps[rows] > self.rules.idle + self.rules.grace
-        if judged.any():
-            unlucky = np.where(judged & (rewards < 0), self._unlucky[rows] + 1, 0)
-            self._unlucky[rows] = unlucky
-            over |= judged & self.bodies.terminated[rows]
-            if self.rules.patience:
-                over |= unlucky > self.rules.patience
-        return rows[~over] if over.any() else rows
-
-    def _move(self, rows: Rows, outputs: Vector | None) -> Rows:
+            rows, outputs, resting = rows[finite], outputs[finite], None if resting is None else resting[finite]
         if len(rows):
-            self.bodies.step(rows, outputs)
-            self.steps[rows] += 1
-        return self._sound(rows)
-
-    def _out_of_time(self, rows: Rows) -> NDArray[np.bool_]:
-        return self.bodies.truncated[rows] | (self.steps[rows] == self.rules.horizon)
+            self.bodies.step(rows, outputs, resting)
+            rows = self._sound(rows)
+        bodies, rules = self.bodies, self.rules
+        fates = _judge(
+            rows, bodies.rewards, bodies.terminated, bodies.truncated, self.fitness, self.steps, self._unlucky,
+            rules.horizon, rules.idle, rules.grace, rules.patience,
+        )  # fmt: skip
+        if not fates.any():
+            return rows
+        self._fail(rows[fates == _NOT_FINITE], "the environment's reward is not finite")
+        return rows[fates == _GOES_ON]
 
     def _sound(self, rows: Rows) -> Rows:
         if not self.bodies.failures:

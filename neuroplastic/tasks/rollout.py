@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, check_range, check_shape
 from neuroplastic.genome import Layout
@@ -97,7 +98,12 @@ class RolloutTask:
                 if limit is not None:
                     check_range("task.idle", self.rules.idle, high=limit - 1)
             for variation in range(len(self.variations)):
-                self._lives(variation).begin(np.zeros(1, np.int64))
+                lives = self._lives(variation)
+                rows = lives.begin(np.zeros(1, np.intp), np.zeros(1, np.int64))
+                if self.rules.idle:
+                    lives.bodies.step(
+                        rows, np.zeros((len(rows), lives.bodies.outputs), np.float32), np.ones(len(rows), bool)
+                    )
         finally:
             self.close()
 
@@ -116,27 +122,25 @@ class RolloutTask:
         measures = {name: np.full_like(fitness, np.nan) for name in self.measures}
         seen = Statistics.nothing(members, episodes, self.inputs) if self.normalise else None
         failures: Counter[str] = Counter()
-        trials = [(member, episode) for episode in range(episodes) for member in range(members)]
-        for start in range(0, len(trials), self.batch):
-            some = trials[start : start + self.batch]
-            rows = range(len(some))
-            of_member, of_episode = np.array(some).T
-            genomes = population.rows([index[member] for member in of_member])
-            for variation in range(variations):
-                lives = self._lives(variation)
-                births = seeds[of_member, of_episode]
-                policy.birth(genomes, births)
-                observed = live(lives, policy, births, shared if self.normalise else None, self.normalise)
-                at = variation, of_member, of_episode
-                fitness[at], steps[at] = lives.fitness[rows], lives.steps[rows]
+        of_episode, of_member = (number.ravel() for number in np.indices((episodes, members)))
+        births = seeds[of_member, of_episode]
+
+        def genomes(trials: NDArray[np.intp]) -> Tensor:
+            return population.rows([index[member] for member in of_member[trials]])
+
+        for variation in range(variations):
+            lives = self._lives(variation)
+            observed = Statistics.nothing(lives.bodies.size, self.inputs) if self.normalise else None
+            for trial, row in live(lives, policy, genomes, births, shared if self.normalise else None, observed):
+                at = of_member[trial], of_episode[trial]
+                fitness[variation, *at], steps[variation, *at] = lives.fitness[row], lives.steps[row]
                 for name, values in measures.items():
-                    values[at] = [lives.bodies.measure(name, row) for row in rows]
-                if seen is not None and observed is not None:
-                    place = of_member, of_episode
-                    seen.put(place, seen.take(place).merge(observed))
-                for row, reason in lives.failures.items():
-                    fitness[variation, of_member[row], of_episode[row]] = np.nan
-                    failures[reason] += 1
+                    values[variation, *at] = lives.bodies.measure(name, row)
+                if row in lives.failures:
+                    fitness[variation, *at] = np.nan
+                    failures[lives.failures[row]] += 1
+                elif seen is not None and observed is not None:  # what a failed life observed may be anything
+                    seen.put(at, seen.take(at).merge(observed.take(row)))
         means = {name: values.mean(axis=0) for name, values in measures.items()}
         return Evaluation(fitness.mean(axis=0), steps.sum(axis=0), means, dict(failures), seen)
 
@@ -147,38 +151,57 @@ class RolloutTask:
 
 
 def live(
-    lives: Lives, policy: Policy, seeds: NDArray[np.int64], shared: Statistics | None = None, observe: bool = False
-) -> Statistics | None:
-    """The lives of a policy that was just born, one for each of seeds [b], until the last is over.
+    lives: Lives,
+    policy: Policy,
+    genomes: Callable[[NDArray[np.intp]], Tensor],
+    seeds: NDArray[np.int64],
+    shared: Statistics | None = None,
+    observed: Statistics | None = None,
+) -> Iterator[tuple[int, int]]:
+    """Trials [T], as many side by side as there are bodies: where a life is over, the next trial is born.
 
     Args:
-        lives: in at least b bodies.
-        policy: with b rows.
-        seeds: of the episodes.
+        genomes: of some of the trials [t]: [t, D].
+        seeds: of the trials [T].
         shared: by which observations are normalised.
-        observe: whether to keep statistics of what is observed.
+        observed: [B] statistics of what each body's present life has observed, if they are wanted.
 
-    Returns:
-        The statistics of each row's observations [b], if asked for.
+    Yields:
+        (trial, row) of each life that is over. What lives, bodies and statistics tell of the row holds until the next.
     """
-    observed = Statistics.nothing(len(seeds), lives.bodies.inputs) if observe else None
-    rows = lives.begin(seeds)
-    while len(rows):
-        rows = live_on(lives, policy, rows, shared, observed)
-    if observed is not None:
-        for row in lives.failures:  # what a failed life observed may be anything
-            observed.put(row, Statistics.nothing(lives.bodies.inputs))
-    return observed
+    size = min(lives.bodies.size, len(seeds))
+    trials, waiting = np.zeros(size, np.intp), deque(range(len(seeds)))
+    rows: Rows = np.zeros(0, np.intp)
+    while waiting or len(rows):
+        before = rows
+        if waiting and len(rows) < size:
+            free = np.setdiff1d(np.arange(size), rows)[: len(waiting)]
+            trials[free] = [waiting.popleft() for _ in free]
+            policy.birth(genomes(trials[free]), seeds[trials[free]], free if len(free) < size else None)
+            if observed is not None:
+                observed.put(free, Statistics.nothing(len(free), lives.bodies.inputs))
+            before = np.union1d(rows, free)
+            rows = np.union1d(rows, lives.begin(free, seeds[trials[free]]))
+        else:
+            rows = live_on(lives, policy, rows, shared, observed)
+        if len(rows) < len(before):
+            for row in np.setdiff1d(before, rows).tolist():
+                yield int(trials[row]), row
 
 
 def live_on(
     lives: Lives, policy: Policy, rows: Rows, shared: Statistics | None, observed: Statistics | None = None
 ) -> Rows:
     """One step of some lives: observe, act, move. Returns the rows whose lives go on."""
-    observations = lives.bodies.observations[rows]
+    resting = lives.resting(rows)
+    acting = rows if resting is None else rows[~resting]
+    observations = lives.bodies.observations[acting]
     if observed is not None:
-        observed.add(rows, observations)
+        observed.add(acting, observations)
     if shared is not None:
         observations = shared.normalise(observations)
-    rewards = torch.from_numpy(lives.bodies.rewards[rows].astype(np.float32))
-    return lives.step(rows, policy.act(torch.from_numpy(observations), rewards, rows.tolist()).numpy())
+    outputs = np.zeros((0, lives.bodies.outputs), np.float32)
+    if len(acting):
+        rewards = torch.from_numpy(lives.bodies.rewards[acting].astype(np.float32))
+        outputs = policy.act(torch.from_numpy(observations), rewards, acting.tolist()).numpy()
+    return lives.step(rows, outputs, resting)

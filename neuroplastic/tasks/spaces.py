@@ -31,7 +31,7 @@ def observation_reader(space: spaces.Space) -> tuple[int, Callable[[Any], Any]]:
 
 
 def action_writer(space: spaces.Space) -> tuple[int, Callable[[Vector], Any]]:
-    """The number of outputs, and what turns that many finite numbers into an action.
+    """The number of outputs O, and what turns finite outputs [b, O] into b actions.
 
     Discrete: the unit with the largest output. Box: outputs in [-1, 1] are stretched over [low, high], and clipped
     there; a side without a bound passes outputs through as they are.
@@ -41,16 +41,20 @@ def action_writer(space: spaces.Space) -> tuple[int, Callable[[Vector], Any]]:
     """
     if isinstance(space, spaces.Discrete):
         start = int(space.start)
-        return int(space.n), lambda output: start + int(output.argmax())
+        return int(space.n), lambda outputs: (start + outputs.argmax(axis=1)).tolist()
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         bounded = np.isfinite(space.low) & np.isfinite(space.high)
         low = np.where(bounded, space.low, -1).astype(space.dtype)
         high = np.where(bounded, space.high, 1).astype(space.dtype)
         middle, half = (high + low) / 2, (high - low) / 2
 
-        def stretch(output: Vector) -> Any:
-            action = middle + half * output.reshape(space.shape)
-            return np.clip(action, space.low, space.high)
+        as_it_is = bool((middle == 0).all() and (half == 1).all())
+
+        def stretch(outputs: Vector) -> Any:
+            actions = outputs.reshape(-1, *space.shape)
+            if not as_it_is:
+                actions = middle + half * actions
+            return np.minimum(np.maximum(actions, space.low), space.high)  # np.clip takes thrice as long
 
         return int(np.prod(space.shape)), stretch
     raise SpaceError(f"action space: expected Discrete or a Box of floats; got {space}")

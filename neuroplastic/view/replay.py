@@ -69,7 +69,7 @@ def frames(
             policy = task.policy(inputs=bodies.inputs, outputs=bodies.outputs)
             policy.birth(agent.genome[None], seed)
             panel = WeightPanel(PANEL, HEIGHT, _weights(policy), limit or 1000)
-            rows, count = lives.begin(seed), 0
+            rows, count = lives.begin(np.zeros(1, np.intp), seed), 0
             while len(rows):
                 if count % skip == 0:
                     yield _compose(env, lives, panel, _weights(policy))

@@ -55,6 +55,48 @@ def test_a_row_does_not_depend_on_the_others(data):
             assert torch.equal(w[0], weights[name][member])
 
 
+@settings(deadline=None, max_examples=100)
+@given(data=st.data())
+def test_lives_that_take_the_place_of_others_are_as_if_born_with_them(data):
+    """Bit for bit: the new ones live as alone from birth, the others as if nothing had happened."""
+    network = PlasticNetwork(
+        data.draw(SIZES),
+        data.draw(SIZES),
+        [5],
+        rule=HebbianRule(
+            data.draw(st.sampled_from(["ABCD+lr", "AD", "B+lr", ""])), data.draw(st.sampled_from(NORMALISERS))
+        ),
+        backend=data.draw(st.sampled_from(BACKENDS)),
+    )
+    born = data.draw(st.integers(1, 5))
+    replaced = data.draw(st.lists(st.integers(0, born - 1), unique=True, min_size=1))
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**32 - 1)))
+    genomes = 0.1 * torch.randn(2 * born, network.layout.size, generator=generator)
+    observations = torch.randn(6, born, network.layers[0].inputs, generator=generator)
+    every = list(range(born))
+
+    def live(steps, rows):
+        return [network.act(observations[step, rows], torch.zeros(len(rows)), rows) for step in steps]
+
+    network.birth(genomes[:born], every)
+    undisturbed = live(range(6), every)
+    network.birth(genomes[:born], every)
+    live(range(3), every)
+    network.birth(genomes[[born + row for row in replaced]], [born + row for row in replaced], replaced)
+    together, weights = live(range(3, 6), every), network.weights()
+    network.birth(genomes[[born + row for row in replaced]], [born + row for row in replaced])
+    alone = [
+        network.act(observations[step, replaced], torch.zeros(len(replaced)), range(len(replaced)))
+        for step in (3, 4, 5)
+    ]
+    others = [row for row in every if row not in replaced]
+    for step in range(3):
+        assert torch.equal(together[step][replaced], alone[step])
+        assert torch.equal(together[step][others], undisturbed[3 + step][others])
+    for name, w in network.weights().items():
+        assert torch.equal(w, weights[name][replaced])
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("output_activation", ["tanh", "linear"])
 def test_a_static_network_is_a_multilayer_perceptron(backend, output_activation, generator):
@@ -168,6 +210,9 @@ class RewardedLayer(LivingLayer):
         self._weights[rows] += self._rate[rows] * signal[:, None, None] * post[:, :, None] * pre[:, None, :]
         return post
 
+    def replace(self, rows, newborn):
+        self._weights[rows], self._rate[rows] = newborn._weights, newborn._rate
+
     def weights(self):
         return self._weights.clone()
 
@@ -217,6 +262,8 @@ def test_arguments_of_another_shape():
         network.birth(torch.zeros(1, 5), [0])
     with pytest.raises(ShapeError, match=r"seeds: expected shape \[2\]; got \[3\]"):
         network.birth(torch.zeros(2, size), [0, 1, 2])
+    with pytest.raises(ArgumentError, match=r"rows.*\[0\]"):
+        PlasticNetwork(1, 5, rule=HebbianRule("A")).birth(torch.zeros(1, 5), [0], [0])
     with pytest.raises(ArgumentError, match="rows: expected distinct numbers below 0"):
         network.act(torch.zeros(1, 3), torch.zeros(1), [0])
     network.birth(torch.zeros(2, size), [0, 1])

@@ -17,7 +17,7 @@ from neuroplastic.plastic import HebbianRule, PlasticNetwork
 from neuroplastic.search.base import DensePopulation
 from neuroplastic.tasks.bodies import SeparateBodies
 from neuroplastic.tasks.lives import LifeRules, Lives
-from neuroplastic.tasks.rollout import RolloutTask
+from neuroplastic.tasks.rollout import RolloutTask, live_on
 
 POLICY = partial(PlasticNetwork, hidden=[5], rule=HebbianRule(normaliser="max"))
 SEEDS = np.array([11, 12])
@@ -125,10 +125,20 @@ def test_idle_steps_act_with_zero_and_do_not_count() -> None:
     assert tried.steps[0, 0] == 15
 
 
-def test_the_first_observation_after_the_idle_steps_is_fresh() -> None:
-    lives = Lives(SeparateBodies("test/Script-v0", 1, {}), LifeRules(idle=6))
-    assert lives.begin(SEEDS[:1]).tolist() == [0]
-    assert lives.bodies.observations[0, 0] == 6
+def test_the_first_observation_acted_on_is_that_after_the_idle_steps() -> None:
+    lives, seen = Lives(SeparateBodies("test/Script-v0", 1, {}), LifeRules(idle=6)), []
+
+    class Spy(PlasticNetwork):
+        def act(self, observations, rewards, rows):
+            seen.extend(observations[:, 0].tolist())
+            return super().act(observations, rewards, rows)
+
+    policy = Spy(2, 1, rule=HebbianRule())
+    policy.birth(torch.zeros(1, policy.layout.size), SEEDS[:1])
+    rows = lives.begin(np.zeros(1, np.intp), SEEDS[:1])
+    for _ in range(8):
+        rows = live_on(lives, policy, rows, None)
+    assert seen == [6, 7]
 
 
 def test_patience_counts_negative_rewards_in_a_row() -> None:

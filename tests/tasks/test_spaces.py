@@ -21,28 +21,32 @@ def test_observations_are_flattened_as_gymnasium_does(box: np.ndarray, number: i
     np.testing.assert_array_equal(vector[6:], np.eye(5)[number])
 
 
-@given(hnp.arrays(np.float32, 3, elements=st.floats(-1, 1, width=32)), finite, st.floats(0.125, 100, width=32))
-def test_a_bounded_box_is_stretched(output: np.ndarray, low: float, width: float) -> None:
-    space = spaces.Box(np.float32(low), np.float32(low + width), (3,))
+@given(hnp.arrays(np.float32, (4, 6), elements=st.floats(-1, 1, width=32)), finite, st.floats(0.125, 100, width=32))
+def test_a_bounded_box_is_stretched(outputs: np.ndarray, low: float, width: float) -> None:
+    space = spaces.Box(np.float32(low), np.float32(low + width), (2, 3))
     size, write = action_writer(space)
-    action = write(output)
-    assert size == 3
-    assert space.contains(action)
-    np.testing.assert_allclose(action, low + (output + 1) / 2 * width, rtol=1e-4, atol=1e-3)
+    actions = write(outputs)
+    assert size == 6
+    assert all(space.contains(action) for action in actions)
+    expected = low + (outputs.reshape(4, 2, 3) + 1) / 2 * width
+    np.testing.assert_allclose(actions, expected, rtol=1e-4, atol=1e-3)
 
 
 def test_outputs_beyond_one_are_clipped_and_sides_without_bound_pass_through() -> None:
     space = spaces.Box(np.float32([-2, -np.inf]), np.float32([2, np.inf]))
     _, write = action_writer(space)
-    np.testing.assert_array_equal(write(np.float32([7, 7])), np.float32([2, 7]))
+    np.testing.assert_array_equal(write(np.float32([[7, 7], [-7, -7]])), np.float32([[2, 7], [-2, -7]]))
     np.testing.assert_array_equal(zero_action(space), [0, 0])
 
 
-@given(hnp.arrays(np.float32, 4, elements=finite, unique=True), st.integers(-3, 3))
-def test_a_discrete_action_is_the_largest_output(output: np.ndarray, start: int) -> None:
-    size, write = action_writer(spaces.Discrete(4, start=start))
+@given(hnp.arrays(np.float32, (3, 4), elements=finite, unique=True), st.integers(-3, 3))
+def test_a_discrete_action_is_the_largest_output(outputs: np.ndarray, start: int) -> None:
+    space = spaces.Discrete(4, start=start)
+    size, write = action_writer(space)
     assert size == 4
-    assert write(output) == start + max(range(4), key=lambda i: output[i])
+    actions = write(outputs)
+    assert all(space.contains(action) for action in actions)
+    assert actions == [start + max(range(4), key=lambda i: output[i]) for output in outputs]
 
 
 def test_spaces_that_cannot_be_served_are_named() -> None:

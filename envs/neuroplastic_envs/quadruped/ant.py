@@ -29,6 +29,7 @@ class Ants:
         self._damages = list(damages)
         self._changes = [changes(some) for some in damages]
         self._gains = np.zeros((number, stock.ACTIONS))
+        self._shapes = np.zeros((number, stock.SHAPE, 3))
         self._memory = np.zeros((number, stock.MEMORY))
         first = self.simulations[0]
         self._limits = np.array([first.lower, first.upper])  # damage does not change them
@@ -38,8 +39,8 @@ class Ants:
         simulation = self.simulations[row]
         state = simulation.reset(angles, in_force(damages, step=0))
         self.ages[row], self._damages[row], self._changes[row] = 0, damages, changes(damages)
-        self._gains[row] = simulation.gains
-        stock.begin(row, np.array(state), self._limits, self._memory, self.observations)
+        self._gains[row], self._shapes[row] = simulation.gains, simulation.shape
+        stock.begin(row, np.array(state), simulation.shape, self._limits, self._memory, self.observations)
 
     def step(self, rows: NDArray[np.intp], actions: NDArray[Any]) -> NDArray[np.float64]:
         """One step of the ants ``rows`` [n] with finite actions [n, 8]: torque as a fraction of the largest.
@@ -56,13 +57,13 @@ class Ants:
         self.ages[rows] += 1
         precision = np.float32 if actions.dtype == np.float32 else np.float64
         asked = np.array(actions, precision, order="C")
-        torques = np.minimum(np.maximum(asked, -1.0), 1.0) * self._gains[rows]
+        torques = stock.torques(rows, asked, self._gains)
         states = []
         for row, own in zip(rows.tolist(), torques.tolist(), strict=True):
             states += self.simulations[row].step(own)
         told = np.zeros((stock.TOLD, len(self.simulations)))
         by_row = np.array(states).reshape(len(rows), stock.STATE)
-        stock.step(rows, by_row, asked, self._limits, self._memory, self.observations, told)
+        stock.step(rows, by_row, asked, self._shapes, self._limits, self._memory, self.observations, told)
         return told
 
     def close(self) -> None:
@@ -73,6 +74,8 @@ class Ants:
     def _change(self, row: int) -> None:
         """Damage strikes or is healed. It is no progress that another shape has its center elsewhere."""
         simulation = self.simulations[row]
-        shift = simulation.change(in_force(self._damages[row], int(self.ages[row])))
-        self._memory[row, [stock.CENTER_X, stock.CENTER_Y]] += shift
-        self._gains[row] = simulation.gains
+        state, before = np.array(simulation.read()), self._shapes[row].copy()
+        simulation.change(in_force(self._damages[row], int(self.ages[row])))
+        self._gains[row], self._shapes[row] = simulation.gains, simulation.shape
+        moved = np.subtract(stock.center(state, simulation.shape), stock.center(state, before))
+        self._memory[row, [stock.CENTER_X, stock.CENTER_Y]] += moved

@@ -6,24 +6,22 @@ import weakref
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .body import FEET, FOOT_RADIUS, JOINTS, LINKS, colors, foot_fractions, locked_joints, model_file, motor_gains
 from .bullet import DATA, pybullet
 from .damage import Damage
-from .stock import TIMESTEP, center
+from .stock import ANKLE_AXIS, FOOT, HIP_AXIS, LEG, SHAPE, SUBSTEPS, THIGH, TIMESTEP, TRUNK
 
-SUBSTEPS = 4  # into which Bullet divides a step
 SOLVER_ITERATIONS = 5
 GRAVITY = 9.8
 CONTACT_ERP = 0.9
 FLOOR_FRICTION, FLOOR_RESTITUTION = 0.8, 0.5
 LOCK_TORQUE = 1e4  # N m a locked joint can resist; the motors have 250
-ANKLES = JOINTS[1::2]
+HIPS, ANKLES = JOINTS[::2], JOINTS[1::2]
 LEG_OF_FOOT = {foot: leg for leg, foot in enumerate(FEET)}
-WATCHED = (LINKS[0], LINKS[10], *ANKLES, *FEET)  # the links that tell where all the others are; see `stock.center`
 
 Vector = tuple[float, float, float]
-Point = tuple[float, float]
 
 
 class Simulation:
@@ -38,6 +36,7 @@ class Simulation:
         gains: [8] torque in N m of each joint at action 1, zero where damage has taken it.
         lower, upper: [8] limits of the joints in radians. The ankles start outside of theirs, as in the stock
             environment, and are pushed inside by the first steps.
+        shape: [stock.SHAPE, 3] where its links are when no joint is turned.
     """
 
     ant: int
@@ -45,6 +44,7 @@ class Simulation:
     gains: list[float]
     lower: list[float]
     upper: list[float]
+    shape: NDArray[np.float64]
 
     def __init__(self, damages: tuple[Damage, ...] = (), *, window: bool = False) -> None:
         """Opens a world without a window, or with Bullet's.
@@ -86,24 +86,20 @@ class Simulation:
             pybullet.resetJointState(self.ant, link, angle, 0.0, physicsClientId=self.client)
         return self.read()
 
-    def change(self, damages: tuple[Damage, ...]) -> Point:
+    def change(self, damages: tuple[Damage, ...]) -> None:
         """Gives the ant these damages in place of those that it has, as it stands.
 
         A body with feet of other lengths takes the place of the old one: where it is, as it is turned and as fast.
         If a foot that has grown would reach into the floor, the body is lifted until it just stands on it; otherwise
         the contact would throw it up. Joints that are locked from now on are held where they are, those that stay
         locked where they were held.
-
-        Returns:
-            By how much this moved the center of the parts (see `stock.center`): another foot has its middle elsewhere.
         """
         angles = [joint[0] for joint in pybullet.getJointStates(self.ant, JOINTS, physicsClientId=self.client)]
         locked = locked_joints(damages)
         released = [joint for joint in self._held if joint not in locked]
         self._held = {joint: self._held[joint] if joint in self._held else angles[joint] for joint in locked}
-        shift = (0.0, 0.0)
         if foot_fractions(damages) != foot_fractions(self._damages):
-            shift = self._swap(damages)
+            self._swap(damages)
         else:
             for joint in released:
                 self._release(joint)
@@ -111,7 +107,6 @@ class Simulation:
         for joint, angle in self._held.items():
             self._hold(joint, angle)
         self._changed = True
-        return shift
 
     def step(self, torques: list[float]) -> list[float]:
         """Applies torques [8] (N m) for one step of `TIMESTEP` seconds."""
@@ -126,13 +121,11 @@ class Simulation:
         # Every agent's every step passes here: arguments by position and plain loops are what costs least.
         ant, client = self.ant, self.client
         position, orientation = pybullet.getBasePositionAndOrientation(ant, client)
-        velocity, _ = pybullet.getBaseVelocity(ant, client)
-        state = [*position, *velocity, *pybullet.getEulerFromQuaternion(orientation)]
+        velocity, spin = pybullet.getBaseVelocity(ant, client)
+        state = [*position, *velocity, *spin, *orientation, *pybullet.getEulerFromQuaternion(orientation)]
         for angle, speed, _, _ in pybullet.getJointStates(ant, JOINTS, client):
             state.append(angle)
             state.append(speed)
-        for link in pybullet.getLinkStates(ant, WATCHED, 0, 0, client):  # one substep old, and so the stock's progress
-            state += link[0]
         feet = [0.0] * len(FEET)
         for contact in pybullet.getContactPoints(ant, self.floor, -2, -2, client):
             if contact[3] in LEG_OF_FOOT:
@@ -170,6 +163,7 @@ class Simulation:
             self._set_motor(joint, 0.0, torque=0.0)
         limits = [pybullet.getJointInfo(self.ant, link, physicsClientId=client)[8:10] for link in JOINTS]
         self.lower, self.upper = [low for low, _ in limits], [high for _, high in limits]
+        self.shape = self._measure()
         self._wear(damages)
         self._changed = False
         self._start = pybullet.saveState(physicsClientId=client)
@@ -181,31 +175,46 @@ class Simulation:
         self.gains = motor_gains(damages)
         self._damages = damages
 
-    def _swap(self, damages: tuple[Damage, ...]) -> Point:
-        """Puts another body in the place of this one; returns by how much that moves the center of the parts."""
+    def _measure(self) -> NDArray[np.float64]:
+        """The shape of the ant as it was loaded: not turned, no joint turned."""
+        torso, _ = pybullet.getBasePositionAndOrientation(self.ant, physicsClientId=self.client)
+        links = pybullet.getLinkStates(self.ant, LINKS, computeForwardKinematics=1, physicsClientId=self.client)
+        centers = np.array([link[0] for link in links]) - torso
+        frames = np.array([link[4] for link in links]) - torso
+        axes = [pybullet.getJointInfo(self.ant, link, physicsClientId=self.client)[13] for link in LINKS]
+        shape = np.zeros((SHAPE, 3))
+        for leg, (hip, ankle) in enumerate(zip(HIPS, ANKLES, strict=True)):
+            fixed, upper, lower = (
+                centers[5 * leg],
+                centers[5 * leg + 1 : 5 * leg + 3],
+                centers[5 * leg + 3 : 5 * leg + 5],
+            )
+            shape[TRUNK] += fixed + 4 * frames[hip]
+            own = shape[LEG * leg :]
+            own[THIGH] = (upper - frames[hip]).sum(axis=0) + 2 * (frames[ankle] - frames[hip])
+            own[FOOT] = (lower - frames[ankle]).sum(axis=0)
+            for row, joint in ((HIP_AXIS, hip), (ANKLE_AXIS, ankle)):
+                own[row] = np.array(axes[joint]) / np.linalg.norm(axes[joint])
+        return shape
+
+    def _swap(self, damages: tuple[Damage, ...]) -> None:
+        """Puts another body in the place of this one."""
         client = self.client
         position, orientation = pybullet.getBasePositionAndOrientation(self.ant, physicsClientId=client)
         velocity = pybullet.getBaseVelocity(self.ant, physicsClientId=client)
         joints = pybullet.getJointStates(self.ant, JOINTS, physicsClientId=client)
-        before = _center(position, self._fresh_links())
         shorter = foot_fractions(self._damages)
 
         self._build(damages)
         for link, joint in zip(JOINTS, joints, strict=True):
             pybullet.resetJointState(self.ant, link, *joint[:2], physicsClientId=client)
         pybullet.resetBasePositionAndOrientation(self.ant, position, orientation, physicsClientId=client)
-        links = self._fresh_links()
-        after = _center(position, links)
-
+        ends = pybullet.getLinkStates(self.ant, (*ANKLES, *FEET), computeForwardKinematics=1, physicsClientId=client)
         grown = [leg for leg, now in enumerate(foot_fractions(damages)) if now > shorter[leg]]
-        lift = max([0.0, *(FOOT_RADIUS - _lowest(*links[2 + leg :: 4]) for leg in grown)])
+        lift = max([0.0, *(FOOT_RADIUS - _lowest(*ends[leg::4]) for leg in grown)])
         lifted = (*position[:2], position[2] + lift)
         pybullet.resetBasePositionAndOrientation(self.ant, lifted, orientation, physicsClientId=client)
         pybullet.resetBaseVelocity(self.ant, *velocity, physicsClientId=client)
-        return after[0] - before[0], after[1] - before[1]
-
-    def _fresh_links(self) -> Sequence:
-        return pybullet.getLinkStates(self.ant, WATCHED, computeForwardKinematics=1, physicsClientId=self.client)
 
     def _within_limits(self, joint: int, angle: float) -> float:
         return min(max(angle, self.lower[joint]), self.upper[joint])
@@ -233,12 +242,6 @@ class Simulation:
             force=torque,
             physicsClientId=self.client,
         )
-
-
-def _center(torso: Vector, links: Sequence) -> Point:
-    """Mean x and y of all parts, from the torso and the states of the links `WATCHED`."""
-    places = np.array([link[0] for link in links])
-    return center(torso[0], places[:, 0]), center(torso[1], places[:, 1])
 
 
 def _lowest(ankle: Sequence, foot: Sequence) -> float:

@@ -12,19 +12,28 @@ from numba import njit
 
 OBSERVATIONS, ACTIONS = 28, 8
 CLIP = 5.0  # observations lie in [-CLIP, CLIP]
-TIMESTEP = 0.0165  # s
+TIMESTEP, SUBSTEPS = 0.0165, 4  # s, and into how many Bullet divides it
 TARGET_X = 1000.0  # m; the ant is to walk to (TARGET_X, 0)
 LOWEST_TORSO = 0.26  # m; its radius is 0.25
 AT_LIMIT = np.float32(0.99)  # of the way from the middle of a joint's range to its end
 ELECTRICITY, STALL, JOINT_AT_LIMIT = -2.0, -0.1, -0.1
-PARTS = 22  # 20 links, the torso, and the floor at (0, 0): the stock environment counts it too
+LINKS, PARTS = (
+    20,
+    22,
+)  # the parts are the links, the torso, and the floor at (0, 0): the stock environment counts it too
 
 # A state [STATE], in SI units and the world's frame.
-POSITION, VELOCITY, ROTATION = 0, 3, 6  # of the torso, [3] each; its rotation is roll, pitch, yaw
-JOINTS = 9  # [8, 2] angle and speed
-LINKS = 25  # [10, 3] the places of ten links; see `center`
-FEET = 55  # [4] 1 where a foot touches the floor
-STATE = 59
+POSITION, VELOCITY, SPIN = 0, 3, 6  # of the torso, [3] each; its spin is the angular velocity
+QUATERNION, ROTATION = 9, 13  # of the torso, [4] x y z w, and the same as roll, pitch, yaw [3]
+JOINTS = 16  # [8, 2] angle and speed
+FEET = 32  # [4] 1 where a foot touches the floor
+STATE = 36
+
+# The shape of an ant [SHAPE, 3], in its torso's frame with all joints at angle 0; a leg has four rows.
+TRUNK = 0  # sum of the places of all links, each taken where the joint next to the torso that moves it is
+HIP_AXIS, THIGH, ANKLE_AXIS, FOOT = 1, 2, 3, 4  # sums of what a leg's links reach from hip to ankle, and beyond it
+LEG = 4
+SHAPE = 17
 
 # What is remembered of an ant from one step to the next [MEMORY].
 START_X, START_Z = 0, 1  # of the torso
@@ -44,39 +53,104 @@ TOLD = 7
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def center(torso, links):
-    """One coordinate of the mean of all parts, from that of the torso and those of ten links.
+def center(state, shape):
+    """x and y of the mean of all parts, as the stock environment sees it: the links are one substep behind the torso.
 
-    Each leg is a chain of five links: the middle of its fixed part c, the hip h, the middle of the thigh, the ankle a,
-    the middle of the foot f. Given are c of two opposite legs, then all a, then all f. The fixed parts reach from the
-    torso to all four sides alike, so Σc = 2(c0 + c2) = Σh. The middle of a thigh is (h + a)/2. Together
-    Σ(c + h + (h + a)/2 + a + f) = 5(c0 + c2) + 1.5 Σa + Σf.
+    Bullet moves bodies last in a substep, by the speeds that it leaves them with; so what was before follows from what
+    is now.
     """
-    ankles = links[2] + links[3] + links[4] + links[5]
-    feet = links[6] + links[7] + links[8] + links[9]
-    return (5 * (links[0] + links[1]) + 1.5 * ankles + feet + torso) / PARTS
+    ago = TIMESTEP / SUBSTEPS
+    east, north, up = shape[TRUNK]
+    for leg in range(4):
+        joints, own = state[JOINTS + 4 * leg : JOINTS + 4 * leg + 4], shape[LEG * leg : LEG * leg + FOOT + 1]
+        foot = _turned(own[ANKLE_AXIS], joints[2] - ago * joints[3], own[FOOT])
+        thigh = own[THIGH]
+        reach = _turned(
+            own[HIP_AXIS], joints[0] - ago * joints[1], (thigh[0] + foot[0], thigh[1] + foot[1], thigh[2] + foot[2])
+        )
+        east, north, up = east + reach[0], north + reach[1], up + reach[2]
+    x, y, z, w = state[QUATERNION : QUATERNION + 4]
+    links = (
+        east + 2 * (-(y * y + z * z) * east + (x * y - z * w) * north + (x * z + y * w) * up),
+        north + 2 * ((x * y + z * w) * east - (x * x + z * z) * north + (y * z - x * w) * up),
+        up + 2 * ((x * z - y * w) * east + (y * z + x * w) * north - (x * x + y * y) * up),
+    )
+    p, q, r = state[SPIN : SPIN + 3]
+    spin = math.sqrt(p * p + q * q + r * r)
+    if spin > 0:
+        links = _turned((p / spin, q / spin, r / spin), -ago * spin, links)
+    here, before = state[POSITION : POSITION + 2], state[POSITION : POSITION + 2] - ago * state[VELOCITY : VELOCITY + 2]
+    return (links[0] + LINKS * before[0] + here[0]) / PARTS, (links[1] + LINKS * before[1] + here[1]) / PARTS
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def begin(row, state, limits, memory, observations):
+def _turned(axis, angle, vector):
+    """A vector [3] turned about a unit axis [3] (Rodrigues)."""
+    (a, b, c), (x, y, z) = axis, vector
+    sin, cos = math.sin(angle), math.cos(angle)
+    along = (a * x + b * y + c * z) * (1 - cos)
+    return (
+        cos * x + sin * (b * z - c * y) + along * a,
+        cos * y + sin * (c * x - a * z) + along * b,
+        cos * z + sin * (a * y - b * x) + along * c,
+    )
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def begin(row, state, shape, limits, memory, observations):
     """The first observation of an episode of ant ``row``; the rest as for `step`."""
     own = memory[row]
     own[START_X], own[START_Z] = state[POSITION], state[POSITION + 2]
     own[FEET_BEFORE:] = 0.0
-    _find_center(state, own)
+    own[CENTER_X], own[CENTER_Y] = center(state, shape)
     _observe(state, limits, own, observations[row])
     _clip(observations[row])
     own[FEET_BEFORE:] = 0.0  # the stock forgets the feet of the reset
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def step(rows, states, actions, limits, memory, observations, told):
+def torques(rows, actions, gains):
+    """Torques [n, 8] in N m of the ants ``rows`` [n]: actions [n, 8] clipped to [-1, 1], times gains [N, 8]."""
+    pushed = np.empty((len(rows), ACTIONS))
+    for number, row in enumerate(rows):
+        for joint in range(ACTIONS):
+            pushed[number, joint] = min(max(np.float64(actions[number, joint]), -1.0), 1.0) * gains[row, joint]
+    return pushed
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def ends(rows, told, ages, limit, terminate, terminated, truncated, active, distance):
+    """Which of the ants ``rows`` [n] have ended with this step.
+
+    Args:
+        told: [TOLD, N]; the distance of ants that did not move is put there.
+        ages: [N].
+        limit: steps after which an ant is truncated.
+        terminate: whether one that has fallen has ended.
+        terminated: [N] bool, changed in place, as are the rest.
+        truncated: [N] bool.
+        active: [N] bool.
+        distance: [N] m.
+    """
+    for row in rows:
+        terminated[row] = told[LOST, row] > 0 or (terminate and told[ALIVE, row] < 0)
+        truncated[row] = ages[row] >= limit
+        distance[row] = told[DISTANCE, row]
+    for row in range(len(active)):
+        if terminated[row] or truncated[row]:
+            active[row] = False
+        told[DISTANCE, row] = distance[row]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def step(rows, states, actions, shapes, limits, memory, observations, told):
     """One step of the ants ``rows`` [n].
 
     Args:
         rows: [n] which ants.
         states: [n, STATE] after the step.
         actions: [n, 8] that were asked for, not clipped; float32 or float64.
+        shapes: [N, SHAPE, 3] of all ants.
         limits: [2, 8] lower and upper limits of the joints (rad).
         memory: [N, MEMORY] of all ants; changed in place, as are the next two.
         observations: [N, 28] float32.
@@ -85,7 +159,7 @@ def step(rows, states, actions, limits, memory, observations, told):
     for number, row in enumerate(rows):
         state, asked, own, values = states[number], actions[number], memory[row], observations[row]
         potential = _potential(own)
-        _find_center(state, own)
+        own[CENTER_X], own[CENTER_Y] = center(state, shapes[row])
         _observe(state, limits, own, values)
         power = np.float64(_sum(np.abs(asked * values[9:24:2]))) / ACTIONS
         current = np.float64(_sum(asked * asked)) / ACTIONS
@@ -102,12 +176,6 @@ def step(rows, states, actions, limits, memory, observations, told):
         parts[LIMITS] = JOINT_AT_LIMIT * at_limit
         parts[FULL] = parts[ALIVE] + parts[PROGRESS] + parts[ELECTRIC] + parts[LIMITS]
         parts[LOST] = lost
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _find_center(state, own):
-    own[CENTER_X] = center(state[POSITION], state[LINKS:FEET:3])
-    own[CENTER_Y] = center(state[POSITION + 1], state[LINKS + 1 : FEET : 3])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

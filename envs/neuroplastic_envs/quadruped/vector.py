@@ -1,6 +1,6 @@
 """The quadruped as a vector environment: many ants in lockstep, each in a world of its own."""
 
-import math
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from . import camera, interface
 from .ant import Ants
 from .damage import Damage, DamageError, parse_damage
-from .stock import ACTIONS, ALIVE, DISTANCE, FULL, LOST, PROGRESS
+from .stock import ACTIONS, FULL, PROGRESS, ends
 
 Flags = NDArray[np.bool_]
 
@@ -88,7 +88,7 @@ class QuadrupedVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDA
         interface.check_count("width", width, "pixels")
         interface.check_count("height", height, "pixels")
         self.num_envs, self.reward, self.terminate = num_envs, reward, terminate
-        self._limit = math.inf if max_episode_steps is None else max_episode_steps
+        self._limit = sys.maxsize if max_episode_steps is None else max_episode_steps
         self.render_mode, self.width, self.height = render_mode, width, height
         self.single_observation_space = interface.observation_space()
         self.single_action_space = interface.action_space()
@@ -131,14 +131,8 @@ class QuadrupedVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDA
             raise gymnasium.error.ResetNeeded("call reset before step")
         rows = np.flatnonzero(self.active)
         told = self._ants.step(rows, self._asked(actions, rows))
-        lost = told[LOST] > 0
-        ended = lost | (told[ALIVE] < 0) if self.terminate else lost
-        self._terminated[rows] = ended[rows]
-        self._truncated[rows] = self._ants.ages[rows] >= self._limit
-        self.active &= ~(self._terminated | self._truncated)
-        self._distance[rows] = told[DISTANCE, rows]
-        told[DISTANCE] = self._distance
-
+        flags = self._terminated, self._truncated, self.active
+        ends(rows, told, self._ants.ages, self._limit, self.terminate, *flags, self._distance)
         rewards = told[PROGRESS if self.reward == "progress" else FULL].copy()
         infos = dict(zip(interface.INFO, told, strict=False))
         return self._ants.observations.copy(), rewards, self._terminated.copy(), self._truncated.copy(), infos

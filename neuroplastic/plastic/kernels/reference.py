@@ -82,5 +82,10 @@ class HebbianLayer(LivingLayer):
             self._weights[rows] = normalise(weights, self._normaliser, self._limit)
         return post
 
+    def replace(self, rows: Tensor, newborn: HebbianLayer) -> None:
+        self._weights[rows] = newborn._weights
+        for name, coefficient in self._coefficients.items():
+            coefficient[rows] = newborn._coefficients[name]
+
     def weights(self) -> Tensor:
         return self._weights.clone()
