@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import checks
 from . import camera, interface
 from .ant import Ants
 from .damage import parse_damage
@@ -73,8 +74,8 @@ class QuadrupedEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         interface.check_reward(reward)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode: expected None, 'human' or 'rgb_array'; got {render_mode!r}")
-        interface.check_count("width", width, "pixels")
-        interface.check_count("height", height, "pixels")
+        checks.check_count("width", width, "pixels")
+        checks.check_count("height", height, "pixels")
         self.reward, self.terminate = reward, terminate
         self.render_mode, self.width, self.height = render_mode, width, height
         self.observation_space, self.action_space = interface.observation_space(), interface.action_space()
@@ -89,9 +90,9 @@ class QuadrupedEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         options = options or {}
-        interface.check_options(options, ("damage", "joints"))
+        checks.check_options(options, ("damage", "joints"))
         damages = parse_damage(options["damage"]) if "damage" in options else self._damages
-        joints = interface.finite("options['joints']", options["joints"], (ACTIONS,)) if "joints" in options else None
+        joints = checks.finite("options['joints']", options["joints"], (ACTIONS,)) if "joints" in options else None
         super().reset(seed=seed)
         angles = interface.random_angles(self.np_random) if joints is None else joints
         self._ants.reset(0, angles.tolist(), damages)
@@ -103,7 +104,7 @@ class QuadrupedEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         if not self._ready:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        told = self._ants.step(ONLY, interface.finite("action", action, (ACTIONS,))[None])[:, 0].tolist()
+        told = self._ants.step(ONLY, checks.finite("action", action, (ACTIONS,))[None])[:, 0].tolist()
         if self.render_mode == "human":
             self._show()
         reward = told[PROGRESS] if self.reward == "progress" else told[FULL]

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from .. import checks
 from . import camera, interface
 from .ant import Ants
 from .damage import Damage, DamageError, parse_damage
@@ -76,17 +77,17 @@ class QuadrupedVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDA
         height: int = 360,
     ) -> None:
         self.closed = True  # until there is something to close
-        interface.check_count("num_envs", num_envs, "rows")
+        checks.check_count("num_envs", num_envs, "rows")
         interface.check_reward(reward)
         if max_episode_steps is not None:
-            interface.check_count("max_episode_steps", max_episode_steps, "steps")
+            checks.check_count("max_episode_steps", max_episode_steps, "steps")
         if render_mode not in (None, "rgb_array"):
             raise ValueError(
                 "render_mode: expected None or 'rgb_array' (a window shows one quadruped, that of gymnasium.make); "
                 f"got {render_mode!r}"
             )
-        interface.check_count("width", width, "pixels")
-        interface.check_count("height", height, "pixels")
+        checks.check_count("width", width, "pixels")
+        checks.check_count("height", height, "pixels")
         self.num_envs, self.reward, self.terminate = num_envs, reward, terminate
         self._limit = sys.maxsize if max_episode_steps is None else max_episode_steps
         self.render_mode, self.width, self.height = render_mode, width, height
@@ -108,11 +109,11 @@ class QuadrupedVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDA
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         options = options or {}
-        interface.check_options(options, ("reset_mask", "damage", "joints"))
-        mask = self._mask(options["reset_mask"]) if "reset_mask" in options else np.ones(self.num_envs, np.bool_)
+        checks.check_options(options, ("reset_mask", "damage", "joints"))
+        mask = checks.reset_mask(options, self.num_envs)
         damages = self._for_each_row(options["damage"]) if "damage" in options else self._damages
         joints = self._joints(options["joints"]) if "joints" in options else None
-        rngs = self._generators(seed)
+        rngs = checks.generators(seed, self.num_envs)
 
         for row in np.flatnonzero(mask).tolist():
             rng = self._rngs[row] = rngs[row] or self._rngs[row] or np_random()[0]
@@ -130,7 +131,7 @@ class QuadrupedVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDA
         if not self._ready:
             raise gymnasium.error.ResetNeeded("call reset before step")
         rows = np.flatnonzero(self.active)
-        told = self._ants.step(rows, self._asked(actions, rows))
+        told = self._ants.step(rows, checks.finite_rows(actions, rows, self.num_envs, ACTIONS))
         flags = self._terminated, self._truncated, self.active
         ends(rows, told, self._ants.ages, self._limit, self.terminate, *flags, self._distance)
         rewards = told[PROGRESS if self.reward == "progress" else FULL].copy()
@@ -157,34 +158,6 @@ class QuadrupedVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDA
             raise DamageError(f"damage: expected one, or one for each of {self.num_envs} rows; got {damage!r}")
         return [parse_damage(text) for text in damage]
 
-    def _mask(self, mask: Any) -> Flags:
-        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (self.num_envs,):
-            raise ValueError(f"options['reset_mask']: expected an array of {self.num_envs} bool; got {mask!r}")
-        return mask
-
     def _joints(self, joints: Any) -> NDArray[Any]:
         one, each = (ACTIONS,), (self.num_envs, ACTIONS)
-        return np.broadcast_to(interface.finite("options['joints']", joints, one, each), each)
-
-    def _generators(self, seed: int | Sequence[int | None] | None) -> list[np.random.Generator | None]:
-        if seed is None or isinstance(seed, int | np.integer):
-            seed = [None if seed is None else int(seed) + row for row in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise ValueError(f"seed: expected one, or one for each of {self.num_envs} rows; got {seed!r}")
-        return [None if own is None else np_random(int(own))[0] for own in seed]
-
-    def _asked(self, actions: Any, rows: NDArray[np.intp]) -> NDArray[Any]:
-        """The actions [n, 8] of the active rows, which must be finite."""
-        try:
-            asked = np.asarray(actions)
-        except ValueError:  # ragged
-            asked = np.empty(0)
-        if asked.shape != (self.num_envs, ACTIONS):
-            raise ValueError(f"actions: expected {self.num_envs} × {ACTIONS} finite numbers; got {actions!r}")
-        asked = asked[rows]
-        if not interface.are_finite(asked):
-            bad = next(number for number in range(len(rows)) if not interface.are_finite(asked[number]))
-            raise ValueError(
-                f"actions: expected {ACTIONS} finite numbers in row {rows[bad]}; got {asked[bad].tolist()}"
-            )
-        return asked
+        return np.broadcast_to(checks.finite("options['joints']", joints, one, each), each)
