@@ -1,9 +1,12 @@
-"""How fast plastic networks step, beside a triad that moves the same bytes and the torch reference. One thread.
+"""How fast plastic networks and convolutional fronts step, beside what the machine can do and torch. One thread.
 
 A step reads and writes 24 bytes a synapse at least: the weight in and out and four coefficients, η within them. The
 triad a = b + s c moves as many bytes through arrays as large in all, which is what this machine can do. Each row is a
 life with its own coefficients, so the whole population passes through the core in every step. ``triad/fused`` is the
 share of the triad's rate that the fused step reaches, everything that `PlasticNetwork.act` does included.
+
+A front is bound by its multiplications instead, of which those count that pooling needs. Beside it stand torch's
+grouped convolutions, with as many filter banks, and the rate of torch's product of two large matrices.
 
     python benchmarks/kernels.py [--quick] [--json FILE]
 """
@@ -14,17 +17,20 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
 import torch
 from numba import njit
+from torch.nn.functional import conv2d, max_pool2d
 
-from neuroplastic.plastic import HebbianRule, PlasticNetwork
+from neuroplastic.plastic import ConvolutionalFront, HebbianRule, PlasticNetwork
 
 NETWORKS = {"quadruped": [28, 128, 64, 8], "car racing": [648, 128, 64, 3]}
 BYTES = 24  # a synapse
+FRONT, PICTURE = ConvolutionalFront(), (84, 84, 3)
 
 
 @njit(nogil=True, cache=True)
@@ -79,6 +85,48 @@ def measure(name: str, normaliser: str, rows: int, seconds: float) -> dict[str, 
     }
 
 
+def front_steps(rows: int) -> list[Callable[[], object]]:
+    """The front fused, by torch's convolutions, and as the reference has it: each row with filters of its own."""
+    filters = {name: 0.2 * torch.randn(rows, *shape) for name, shape in FRONT.layout(PICTURE).shapes}
+    pictures, every = torch.rand(rows, *PICTURE), torch.arange(rows)
+    fused, reference = (FRONT.birth(PICTURE, filters, backend) for backend in ("cpu", "reference"))
+    banks = [bank.flatten(0, 1) for bank in filters.values()]
+
+    def by_torch() -> object:
+        activity = pictures.permute(0, 3, 1, 2).reshape(1, -1, *PICTURE[:2])
+        for bank, stride, pool in zip(banks, FRONT.strides, FRONT.pools, strict=True):
+            activity = max_pool2d(conv2d(activity, bank, stride=stride, groups=rows), pool).tanh_()
+        return activity
+
+    return [lambda: fused.step(pictures, every), by_torch, lambda: reference.step(pictures, every)]
+
+
+def repeat(step: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        step()
+
+
+def measure_front(rows: int, seconds: float) -> dict[str, str | int | float]:
+    """One line of the table of fronts; times are microseconds a row."""
+    macs = sum(np.prod(stage.filters) * np.prod(stage.outputs[1:]) * stage.pool**2 for stage in FRONT.stages(PICTURE))
+    matrix, times = torch.rand(768, 768), 64 // rows  # as often as all have seen 64 pictures, so that each is warm
+    *steps, reference = (partial(repeat, step, times) for step in front_steps(rows))
+    fused, by_torch, matrices = best_seconds([*steps, lambda: matrix @ matrix], seconds)
+    (slow,) = best_seconds([reference], seconds / 4)
+    fused, by_torch, slow = fused / times, by_torch / times, slow / times
+    return {
+        "front": "car racing",
+        "rows": rows,
+        "million MAC": macs / 1e6,
+        "fused": 1e6 * fused / rows,
+        "torch": 1e6 * by_torch / rows,
+        "reference": 1e6 * slow / rows,
+        "fused GMAC/s": macs * rows / fused / 1e9,
+        "matrices GMAC/s": len(matrix) ** 3 / matrices / 1e9,
+        "torch/fused": by_torch / fused,
+    }
+
+
 def show(cells: Iterable[str | int | float]) -> None:
     print("  ".join(f"{cell:15.2f}" if isinstance(cell, float) else f"{cell:>15}" for cell in cells), flush=True)
 
@@ -89,13 +137,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table as a list of objects")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    table = []
-    for name, normaliser, rows in product(NETWORKS, ("none", "max"), (8, 64)):
-        line = measure(name, normaliser, rows, seconds=0.8 if options.quick else 5)
-        if not table:
+    seconds = 0.8 if options.quick else 5
+    networks = [(measure, arguments) for arguments in product(NETWORKS, ("none", "max"), (8, 64))]
+    table, before = [], None
+    for kind, arguments in [*networks, *((measure_front, (rows,)) for rows in (1, 8, 64))]:
+        line = kind(*arguments, seconds=seconds)
+        if kind is not before:
             show(line)
         show(line.values())
         table.append(line)
+        before = kind
     if options.json:
         options.json.write_text(json.dumps(table, indent=1) + "\n")
 

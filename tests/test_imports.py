@@ -24,9 +24,11 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 OWNERS = {  # libraries that only these files may import
     "numba": {
         "neuroplastic/noise.py",
+        "neuroplastic/plastic/kernels/convolution.py",
         "neuroplastic/plastic/kernels/cpu.py",
         "neuroplastic/tasks/lives.py",
         "envs/neuroplastic_envs/quadruped/stock.py",
+        *(f"envs/neuroplastic_envs/car_racing/{name}.py" for name in ("track", "tiles", "physics", "picture")),
     },
     "pybullet": {"envs/neuroplastic_envs/quadruped/bullet.py"},
     "matplotlib": {"neuroplastic/view/plot.py", "neuroplastic/view/panel.py"},

@@ -16,7 +16,7 @@ from neuroplastic.experiment.options import constructor_options, resolve
 from neuroplastic.experiment.recipe import Recipe
 from neuroplastic.learners.evolution import Evolution, Selection
 from neuroplastic.noise import normal, stream
-from neuroplastic.plastic import rules
+from neuroplastic.plastic import ConvolutionalFront, rules
 from neuroplastic.plastic.kernels import NUMERICS
 from neuroplastic.plastic.network import PlasticNetwork
 from neuroplastic.plastic.rules import Rule
@@ -88,10 +88,12 @@ def rule_of(recipe: Recipe) -> tuple[Callable, dict[str, Any]]:
 def build_task(recipe: Recipe) -> RolloutTask:
     """The task, with everything about it checked: its environments can be made, and the network fits them."""
     make_rule, options = rule_of(recipe)
-    section, policy = recipe.task, recipe.policy
+    section, policy = recipe.task, recipe.policy.model_dump(exclude_none=True)
+    if recipe.policy.front:
+        policy["front"] = _named("policy.front", ConvolutionalFront, **policy["front"])
     task = RolloutTask(
         env=section.env,
-        policy=partial(PlasticNetwork, rule=_named("rule", make_rule, **options), **policy.model_dump()),
+        policy=partial(PlasticNetwork, rule=_named("rule", make_rule, **options), **policy),
         env_options=section.env_options,
         variations=section.variations,
         rules=LifeRules(section.horizon, section.idle, section.grace, section.patience),

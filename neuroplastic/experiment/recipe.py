@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -54,9 +54,19 @@ class RuleSection(_NamedSection):
     """``name``: a plasticity rule."""
 
 
-class PolicySection(_Section):
-    """The network: its hidden layers, and what its units do."""
+class FrontSection(_Section):
+    """Convolutions before the network, for observations that are pictures; see `ConvolutionalFront`."""
 
+    channels: list[int] = [6, 8]
+    kernels: list[int] = [3, 5]
+    strides: list[int] = [1, 2]
+    pools: list[int] = [2, 2]
+
+
+class PolicySection(_Section):
+    """The network: what comes before it, its hidden layers, and what its units do."""
+
+    front: FrontSection | None = None
     hidden: list[int] = []
     activation: str = "tanh"
     output_activation: str = "tanh"
@@ -132,11 +142,11 @@ class Recipe(_Section):
     versions: dict[str, str] = {}
 
     def to_toml(self) -> str:
-        return tomli_w.dumps(self.model_dump())
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
 
     def fingerprint(self) -> str:
         """The same for recipes that give the same numbers: a run may only go on from checkpoints of its own."""
-        values = self.model_dump(mode="json", exclude={"description", "versions"})
+        values = self.model_dump(mode="json", exclude={"description", "versions"}, exclude_none=True)
         for key in FREE:
             *sections, last = key.split(".")
             section = values
@@ -170,7 +180,8 @@ def parse_recipe(values: Mapping[str, Any]) -> Recipe:
 def _known_keys(place: tuple) -> list[str]:
     model: Any = Recipe
     for key in place:
-        model = model.model_fields[key].annotation
+        kind = model.model_fields[key].annotation
+        model = next((part for part in get_args(kind) if part is not type(None)), kind)
     return list(model.model_fields)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import prod
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, check_name, check_range, check_shape
 from neuroplastic.genome import Layout
+from neuroplastic.plastic.front import ConvolutionalFront, LivingFront
 from neuroplastic.plastic.kernels import ACTIVATIONS, BACKENDS
 from neuroplastic.plastic.rules import Layer, LivingLayer, Rule
 
@@ -36,13 +38,14 @@ class Policy(Protocol):
 
 
 class PlasticNetwork:
-    """Plastic layers one after the other, without biases. A `Policy`.
+    """Plastic layers one after the other, without biases; convolutions may come before them. A `Policy`.
 
     Args:
-        inputs: size of an observation.
+        inputs: size of an observation, or its shape; a front needs that of pictures, [H, W, C].
         outputs: size of an action.
         hidden: sizes of the layers between.
         rule: how the weights of every layer change.
+        front: what turns pictures into features for the first layer; its filters evolve and never change in a life.
         activation: of the hidden units, one of `kernels.ACTIVATIONS`.
         output_activation: of the last layer. Its rule sees what this gives, so a task that squashes actions by itself
             takes "linear".
@@ -50,28 +53,31 @@ class PlasticNetwork:
         dtype: torch.float32, or torch.float64 on the reference.
 
     Attributes:
-        layout: of a genome: ``layer0.A``, ``layer0.B``, …, ``layer1.A``, ….
+        layout: of a genome: with a front ``front.conv0``, …; then ``layer0.A``, ``layer0.B``, …, ``layer1.A``, ….
 
     Raises:
-        ArgumentError: a size is below 1, or the backend does not know the dtype.
+        ArgumentError: a size is below 1, the backend does not know the dtype, or observations are no pictures, or too
+            small ones, for the front.
         UnknownNameError: no such activation or backend.
     """
 
     def __init__(
         self,
-        inputs: int,
+        inputs: int | Sequence[int],
         outputs: int,
         hidden: Sequence[int] = (),
         *,
         rule: Rule,
+        front: ConvolutionalFront | None = None,
         activation: str = "tanh",
         output_activation: str = "tanh",
         backend: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        sizes = [inputs, *hidden, outputs]
-        for argument, size in zip(["inputs", *["hidden"] * len(hidden), "outputs"], sizes, strict=True):
-            check_range(argument, size, low=1)
+        self._shape = (inputs,) if isinstance(inputs, int) else tuple(inputs)
+        for argument, numbers in {"inputs": self._shape, "hidden": hidden, "outputs": [outputs]}.items():
+            for size in numbers:
+                check_range(argument, size, low=1)
         check_name("activation", activation, ACTIVATIONS)
         check_name("output_activation", output_activation, ACTIVATIONS)
         check_name("backend", backend, BACKENDS)
@@ -79,13 +85,17 @@ class PlasticNetwork:
         if dtype not in allowed:
             raise ArgumentError(f"dtype: expected one of {allowed} for backend {backend!r}; got {dtype}")
         activations = [activation] * len(hidden) + [output_activation]
-        self.rule, self.dtype = rule, dtype
+        self.rule, self.front, self.dtype, self._backend = rule, front, dtype, backend
+        sizes = [front.outputs(self._shape) if front else prod(self._shape), *hidden, outputs]
         self.layers = [
             Layer(f"layer{n}", before, after, activations[n], backend, dtype)
             for n, (before, after) in enumerate(pairwise(sizes))
         ]
-        self.layout = Layout.nest({layer.name: rule.layout(layer.inputs, layer.outputs) for layer in self.layers})
+        parts = {"front": front.layout(self._shape)} if front else {}
+        parts |= {layer.name: rule.layout(layer.inputs, layer.outputs) for layer in self.layers}
+        self.layout = Layout.nest(parts)
         self._born = 0
+        self._living_front: LivingFront | None = None
         self._living: list[LivingLayer] = []
 
     def birth(
@@ -107,22 +117,27 @@ class PlasticNetwork:
         check_shape("seeds", np.asarray(seeds, object), [len(genomes)])
         index = None if rows is None else self._index(rows)
         arrays, seeds = self.layout.split(genomes.detach().to(self.dtype)), [int(seed) for seed in seeds]
-        newborn = []
+        front, newborn = None, []
+        if self.front:
+            filters = {name: arrays[f"front.{name}"] for name in self.front.layout(self._shape)}
+            front = self.front.birth(self._shape, filters, self._backend)
         for layer in self.layers:
             names = self.rule.layout(layer.inputs, layer.outputs)
             own = {name: arrays[f"{layer.name}.{name}"] for name in names}
             newborn.append(self.rule.birth(layer, own, seeds))
         if index is None:
-            self._born, self._living = len(genomes), newborn
-        else:
-            for living, new in zip(self._living, newborn, strict=True):
-                living.replace(index, new)
+            self._born, self._living_front, self._living = len(genomes), front, newborn
+            return
+        if self._living_front:
+            self._living_front.replace(index, front)
+        for living, new in zip(self._living, newborn, strict=True):
+            living.replace(index, new)
 
     def act(self, observations: Tensor, rewards: Tensor, rows: Sequence[int]) -> Tensor:
         """One step of some of the lives: outputs [b, O], and weights changed.
 
         Args:
-            observations: [b, I].
+            observations: [b, I]; pictures flattened too.
             rewards: of the step before [b].
             rows: which lives these are: b distinct numbers below B. The others stay as they are.
 
@@ -130,10 +145,12 @@ class PlasticNetwork:
             ShapeError: an argument has another shape.
             ArgumentError: rows are not distinct or not among the B of the last birth.
         """
-        check_shape("observations", observations, [len(rows), self.layers[0].inputs])
+        check_shape("observations", observations, [len(rows), prod(self._shape)])
         check_shape("rewards", rewards, [len(rows)])
         index = self._index(rows)
         activity, signal = observations.to(self.dtype).contiguous(), rewards.to(self.dtype)
+        if self._living_front:
+            activity = self._living_front.step(activity.view(len(rows), *self._shape), index)
         for layer in self._living:
             activity = layer.step(activity, signal, index)
         return activity
@@ -144,5 +161,5 @@ class PlasticNetwork:
         return torch.from_numpy(np.array(rows, np.int64))
 
     def weights(self) -> dict[str, Tensor]:
-        """Name of a layer -> a copy of its weights [B, O, I] as the next step will use them."""
+        """Name of a plastic layer -> a copy of its weights [B, O, I] as the next step will use them."""
         return {layer.name: living.weights() for layer, living in zip(self.layers, self._living, strict=True)}

@@ -6,6 +6,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from math import prod
 from typing import Any, TypeVar
 
 import gymnasium
@@ -78,6 +79,7 @@ class Bodies(ABC):
 
     Attributes:
         size: B.
+        shape: of an observation as its environment gives it, such as a picture's [H, W, C].
         inputs, outputs: I and O, numbers in an observation and in an action.
         observations: [B, I] float32, what each body perceives.
         rewards: [B] float64, of its last step.
@@ -86,12 +88,13 @@ class Bodies(ABC):
     """
 
     size: int
+    shape: tuple[int, ...]
     inputs: int
     outputs: int
 
-    def __init__(self, size: int, inputs: int, outputs: int) -> None:
-        self.size, self.inputs, self.outputs = size, inputs, outputs
-        self.observations = np.zeros((size, inputs), np.float32)
+    def __init__(self, size: int, shape: tuple[int, ...], outputs: int) -> None:
+        self.size, self.shape, self.inputs, self.outputs = size, shape, prod(shape), outputs
+        self.observations = np.zeros((size, self.inputs), np.float32)
         self.rewards = np.zeros(size)
         self.terminated, self.truncated = np.zeros(size, bool), np.zeros(size, bool)
         self.failures: dict[int, str] = {}
@@ -125,11 +128,11 @@ class SeparateBodies(Bodies):
         self.fresh = fresh
         self.envs: list[gymnasium.Env | None] = [self.make(), *[None] * (size - 1)]
         assert self.envs[0] is not None
-        inputs, self._read = observation_reader(self.envs[0].observation_space)
+        shape, self._read = observation_reader(self.envs[0].observation_space)
         outputs, self._write = action_writer(self.envs[0].action_space)
         self._action_space = self.envs[0].action_space
         self._infos: list[dict[str, Any]] = [{} for _ in range(size)]
-        super().__init__(size, inputs, outputs)
+        super().__init__(size, shape, outputs)
 
     def env(self, row: int) -> gymnasium.Env:
         """The environment of a row, made when it is first needed."""
@@ -192,11 +195,11 @@ class VectorBodies(Bodies):
             gymnasium.make_vec, env, options, num_envs=size, vectorization_mode="vector_entry_point"
         )
         self.env: Any = self.make()
-        inputs, _ = observation_reader(self.env.single_observation_space)
+        shape, _ = observation_reader(self.env.single_observation_space)
         outputs, self._write = action_writer(self.env.single_action_space)
         self._actions = np.zeros((size, *self.env.single_action_space.shape), np.float32)
         self._infos: list[dict[str, Any]] = [{} for _ in range(size)]  # later ones do not tell of lives that are over
-        super().__init__(size, inputs, outputs)
+        super().__init__(size, shape, outputs)
 
     def reset(self, rows: Rows, seeds: NDArray[np.int64]) -> None:
         if self.env is None:
@@ -210,7 +213,7 @@ class VectorBodies(Bodies):
         try:
             observations, infos = self.env.reset(seed=every.tolist(), options={"reset_mask": mask})
             self._note(rows, infos)
-            self.observations = observations
+            self.observations = observations.reshape(self.size, -1)
         except Exception as error:
             self._fail(error)
         self.rewards[rows] = 0
@@ -228,7 +231,8 @@ class VectorBodies(Bodies):
         except Exception as error:
             self._fail(error)
             return
-        self.observations, self.rewards, self.terminated, self.truncated = observations, rewards, terminated, truncated
+        self.observations = observations.reshape(self.size, -1)
+        self.rewards, self.terminated, self.truncated = rewards, terminated, truncated
         self._note(rows, infos)
 
     def _note(self, rows: Rows, infos: dict[str, Any]) -> None:

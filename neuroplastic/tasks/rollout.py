@@ -24,7 +24,7 @@ from neuroplastic.tasks.statistics import Statistics
 
 
 class PolicyFactory(Protocol):
-    def __call__(self, inputs: int, outputs: int) -> Policy: ...
+    def __call__(self, inputs: tuple[int, ...], outputs: int) -> Policy: ...
 
 
 @dataclass
@@ -33,7 +33,7 @@ class RolloutTask:
 
     Attributes:
         env: a Gymnasium id, ``module:id`` included.
-        policy: makes the policy for a number of inputs and outputs.
+        policy: makes the policy for an observation's shape and a number of outputs.
         env_options: keyword arguments of ``gymnasium.make``.
         variations: further keyword arguments, environments of their own; every member lives in all of them.
         rules: when a life begins to count and when it ends.
@@ -79,7 +79,8 @@ class RolloutTask:
 
     @cached_property
     def _policy(self) -> Policy:
-        return self.policy(inputs=self.inputs, outputs=self._lives(0).bodies.outputs)
+        bodies = self._lives(0).bodies
+        return self.policy(inputs=bodies.shape, outputs=bodies.outputs)
 
     @property
     def layout(self) -> Layout:

@@ -14,20 +14,20 @@ from neuroplastic.errors import SpaceError
 Vector = NDArray[np.float32]
 
 
-def observation_reader(space: spaces.Space) -> tuple[int, Callable[[Any], Any]]:
-    """The number of inputs, and what turns an observation into that many numbers.
+def observation_reader(space: spaces.Space) -> tuple[tuple[int, ...], Callable[[Any], Any]]:
+    """The shape of an observation, and what turns one into its numbers in a row.
 
-    Boxes are flattened, discrete observations one-hot encoded, tuples and dicts of them joined (as Gymnasium does).
+    Boxes have their own shape and are flattened; all else has the shape [I]: discrete observations are one-hot encoded,
+    tuples and dicts of them joined (as Gymnasium does).
 
     Raises:
         SpaceError: the space has no flat form of fixed length (graphs, sequences).
     """
     if not space.is_np_flattenable:
         raise SpaceError(f"observation space: expected one that can be flattened to a fixed length; got {space}")
-    size = spaces.flatdim(space)
     if isinstance(space, spaces.Box):
-        return size, np.ravel
-    return size, lambda observation: spaces.flatten(space, observation)
+        return space.shape, np.ravel
+    return (spaces.flatdim(space),), lambda observation: spaces.flatten(space, observation)
 
 
 def action_writer(space: spaces.Space) -> tuple[int, Callable[[Vector], Any]]:

@@ -66,7 +66,7 @@ def frames(
 
     def draw() -> Iterator[Picture]:
         with closing(bodies):
-            policy = task.policy(inputs=bodies.inputs, outputs=bodies.outputs)
+            policy = task.policy(inputs=bodies.shape, outputs=bodies.outputs)
             policy.birth(agent.genome[None], seed)
             panel = WeightPanel(PANEL, HEIGHT, _weights(policy), limit or 1000)
             rows, count = lives.begin(np.zeros(1, np.intp), seed), 0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroplastic.errors import NeuroplasticError, RecipeError, UnknownNameError
-from neuroplastic.experiment.build import resolved
+from neuroplastic.experiment.build import checked, resolved
 from neuroplastic.experiment.cost import nominal_steps
 from neuroplastic.experiment.recipe import load_recipe, override, parse_recipe, recipe_files
 
@@ -37,6 +37,9 @@ def change(values: dict[str, Any], *words: str) -> None:
         ("search.population=8.5", r"search\.population: expected a valid integer.*got 8\.5"),
         ("task.horizon=true", r"task\.horizon: expected a valid integer.*got True"),
         ("policy.hidden=[3,x]", r"policy\.hidden: expected a valid list.*got '\[3,x\]'"),
+        ("policy.front=paper", r"policy\.front: expected a valid dictionary.*got 'paper'"),
+        ("policy.front.kernel=[3]", r"unknown key policy\.front\.kernel.*did you mean 'kernels'"),
+        ("policy.front.pools=[2, 0.5]", r"policy\.front\.pools\.1: expected a valid integer.*got 0\.5"),
         ("generations=0", r"generations: expected greater than or equal to 1; got 0"),
         ("kind=magic", r"kind: expected 'evolution'; got 'magic'"),
         ("search.name=opneai-es", r"search\.name: expected one of.*did you mean 'openai-es'"),
@@ -49,6 +52,28 @@ def change(values: dict[str, Any], *words: str) -> None:
 def test_what_is_wrong_is_named(tiny: dict[str, Any], word: str, message: str) -> None:
     with pytest.raises(NeuroplasticError, match=message):
         change(tiny, word)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("policy.front={}", r"front: expected observations that are pictures \[H, W, C\]; got shape \[4\]"),
+        ("policy.front.strides=[1]", r"policy\.front\.strides: expected a number for each of channels"),
+        ("policy.front.pools=[2, 0]", r"policy\.front\.pools: expected a number >= 1 and <= 4; got 0"),
+    ],
+)
+def test_a_front_that_does_not_fit_is_refused_before_work_starts(tiny: dict[str, Any], word: str, message: str) -> None:
+    with pytest.raises(NeuroplasticError, match=message):
+        checked(parse_recipe(override(tiny, [word])))
+
+
+def test_a_front_is_part_of_a_recipe_only_where_there_is_one(tiny: dict[str, Any]) -> None:
+    without, with_one = parse_recipe(tiny), parse_recipe(override(tiny, ["policy.front={}"]))
+    assert "front" not in without.to_toml()
+    assert parse_recipe(tomllib.loads(without.to_toml())) == without
+    assert tomllib.loads(with_one.to_toml())["policy"]["front"]["kernels"] == [3, 5]
+    assert parse_recipe(tomllib.loads(with_one.to_toml())) == with_one
+    assert without.fingerprint() != with_one.fingerprint()
 
 
 def test_every_error_is_told_at_once(tiny: dict[str, Any]) -> None:

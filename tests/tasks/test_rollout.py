@@ -2,7 +2,7 @@
 
 import pickle
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroplastic.errors import ArgumentError, SpaceError
-from neuroplastic.plastic import HebbianRule, PlasticNetwork
+from neuroplastic.plastic import ConvolutionalFront, HebbianRule, PlasticNetwork
 from neuroplastic.search.base import DensePopulation
 from neuroplastic.tasks.bodies import SeparateBodies
 from neuroplastic.tasks.lives import LifeRules, Lives
@@ -55,11 +55,53 @@ class Script(gymnasium.Env):
         return observation, self.rewards[t - 1] + self.bonus, t >= self.end, t >= len(self.rewards), info
 
 
+class Pictures(gymnasium.Env):
+    """Shows fresh pictures for five steps and pays the action."""
+
+    observation_space = spaces.Box(0, 1, (9, 8, 3))
+    action_space = spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self.left = 5
+        return self.np_random.random((9, 8, 3), np.float32), {}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self.left -= 1
+        return self.np_random.random((9, 8, 3), np.float32), float(action[0]), False, not self.left, {}
+
+
+class PictureVector(gymnasium.vector.VectorEnv):
+    """`Pictures` side by side, as our vector environments are: only active rows move."""
+
+    metadata: ClassVar = {"autoreset_mode": gymnasium.vector.AutoresetMode.DISABLED}
+
+    def __init__(self, num_envs: int) -> None:
+        self.num_envs, self.active = num_envs, np.ones(num_envs, bool)
+        self.single_observation_space, self.single_action_space = Pictures.observation_space, Pictures.action_space
+        self.envs = [Pictures() for _ in range(num_envs)]
+        self.seen = np.zeros((num_envs, 9, 8, 3), np.float32)
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict]:
+        for row in np.flatnonzero(options["reset_mask"]):
+            self.seen[row], _ = self.envs[row].reset(seed=seed[row])
+        return self.seen.copy(), {}
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
+        rewards, over = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
+        for row in np.flatnonzero(self.active):
+            self.seen[row], rewards[row], _, over[row], _ = self.envs[row].step(actions[row])
+        return self.seen.copy(), rewards, np.zeros_like(over), over, {}
+
+
 @pytest.fixture(autouse=True)
 def _registered():
     gymnasium.register("test/Script-v0", Script)
+    gymnasium.register("test/Pictures-v0", Pictures)
+    gymnasium.register("neuroplastic/Pictures-v0", vector_entry_point=PictureVector)
     yield
-    gymnasium.registry.pop("test/Script-v0")
+    for name in ("test/Script-v0", "test/Pictures-v0", "neuroplastic/Pictures-v0"):
+        gymnasium.registry.pop(name)
 
 
 def genomes(task: RolloutTask, members: int) -> DensePopulation:
@@ -90,6 +132,24 @@ def test_equals_a_loop_written_by_hand() -> None:
                 reward = float(reward)
                 total, over = total + reward, terminated or truncated
             assert tried.fitness[member, episode] == total == tried.steps[member, episode]
+
+
+@pytest.mark.parametrize("env", ["test/Pictures-v0", "neuroplastic/Pictures-v0"])
+def test_pictures_reach_the_front_of_a_network(env: str) -> None:
+    front = ConvolutionalFront([2], [3], [1], [2])
+    task = RolloutTask(env, partial(POLICY, front=front), batch=2)
+    population = genomes(task, 3)
+    tried = task.evaluate(population, [0, 1, 2], same(3, 1)).fitness
+    task.close()
+    for member in range(3):
+        env_, policy, total, over = Pictures(), POLICY(inputs=(9, 8, 3), outputs=1, front=front), 0.0, False
+        policy.birth(population.rows([member]), SEEDS[:1])
+        picture, _ = env_.reset(seed=int(SEEDS[0]))
+        while not over:
+            action = policy.act(torch.from_numpy(picture).reshape(1, -1), torch.zeros(1), [0])[0].numpy()
+            picture, reward, _, over, _ = env_.step(action)
+            total += reward
+        assert tried[member, 0] == total
 
 
 @settings(max_examples=15, deadline=None)

@@ -14,9 +14,10 @@ finite = st.floats(-1e3, 1e3, width=32)
 @given(hnp.arrays(np.float32, (2, 3), elements=finite), st.integers(0, 4))
 def test_observations_are_flattened_as_gymnasium_does(box: np.ndarray, number: int) -> None:
     space = spaces.Dict({"a": spaces.Box(-1e3, 1e3, (2, 3)), "b": spaces.Discrete(5)})
-    size, read = observation_reader(space)
+    shape, read = observation_reader(space)
     vector = read({"a": box, "b": number})
-    assert size == len(vector) == 11
+    assert shape == vector.shape == (11,)
+    assert observation_reader(space["a"])[0] == (2, 3)
     np.testing.assert_array_equal(vector[:6], box.ravel())
     np.testing.assert_array_equal(vector[6:], np.eye(5)[number])
 
