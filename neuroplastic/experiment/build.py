@@ -97,6 +97,7 @@ def build_task(recipe: Recipe) -> RolloutTask:
         env_options=section.env_options,
         variations=section.variations,
         rules=LifeRules(section.horizon, section.idle, section.grace, section.patience),
+        squash=section.squash,
         batch=section.batch,
         measures=section.measures,
         normalise=section.normalise,

@@ -84,6 +84,7 @@ class TaskSection(_Section):
     idle: int = 0
     grace: int = 0
     patience: int = 0
+    squash: list[Literal["tanh", "sigmoid"]] = []
     batch: int = 8
     measures: list[str] = []
     normalise: bool = False

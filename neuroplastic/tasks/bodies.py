@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import prod
 from typing import Any, TypeVar
@@ -123,13 +123,15 @@ class Bodies(ABC):
 class SeparateBodies(Bodies):
     """One Gymnasium environment each. One that raises has failed, and is made anew at its next reset."""
 
-    def __init__(self, env: str, size: int, options: Mapping[str, Any], fresh: bool = False) -> None:
+    def __init__(
+        self, env: str, size: int, options: Mapping[str, Any], fresh: bool = False, squash: Sequence[str] = ()
+    ) -> None:
         self.make = lambda: _make(gymnasium.make, env, options, disable_env_checker=True)
         self.fresh = fresh
         self.envs: list[gymnasium.Env | None] = [self.make(), *[None] * (size - 1)]
         assert self.envs[0] is not None
         shape, self._read = observation_reader(self.envs[0].observation_space)
-        outputs, self._write = action_writer(self.envs[0].action_space)
+        outputs, self._write = action_writer(self.envs[0].action_space, squash)
         self._action_space = self.envs[0].action_space
         self._infos: list[dict[str, Any]] = [{} for _ in range(size)]
         super().__init__(size, shape, outputs)
@@ -190,13 +192,13 @@ class SeparateBodies(Bodies):
 class VectorBodies(Bodies):
     """One vector environment of ours: rows that are not active are left alone and cost nothing."""
 
-    def __init__(self, env: str, size: int, options: Mapping[str, Any]) -> None:
+    def __init__(self, env: str, size: int, options: Mapping[str, Any], squash: Sequence[str] = ()) -> None:
         self.make = lambda: _make(
             gymnasium.make_vec, env, options, num_envs=size, vectorization_mode="vector_entry_point"
         )
         self.env: Any = self.make()
         shape, _ = observation_reader(self.env.single_observation_space)
-        outputs, self._write = action_writer(self.env.single_action_space)
+        outputs, self._write = action_writer(self.env.single_action_space, squash)
         self._actions = np.zeros((size, *self.env.single_action_space.shape), np.float32)
         self._infos: list[dict[str, Any]] = [{} for _ in range(size)]  # later ones do not tell of lives that are over
         super().__init__(size, shape, outputs)
@@ -255,14 +257,18 @@ class VectorBodies(Bodies):
                 env.close()
 
 
-def make_bodies(env: str, size: int, options: Mapping[str, Any], fresh: bool = False) -> Bodies:
-    """B bodies of an id; ``fresh`` ones are made anew for every episode.
+def make_bodies(
+    env: str, size: int, options: Mapping[str, Any], fresh: bool = False, squash: Sequence[str] = ()
+) -> Bodies:
+    """B bodies of an id; ``fresh`` ones are made anew for every episode. ``squash`` is of `action_writer`.
 
     Raises:
-        ArgumentError: no such id, or the environment refuses the options.
+        ArgumentError: no such id, the environment refuses the options, or its actions cannot be squashed so.
         MissingExtraError: the environment needs a library that is not installed.
         SpaceError: its observations or actions cannot be served.
     """
     # Foreign vector environments neither truncate themselves nor leave finished rows alone.
     together = find_spec(env).namespace == "neuroplastic" and find_spec(env).vector_entry_point is not None
-    return VectorBodies(env, size, options) if together and not fresh else SeparateBodies(env, size, options, fresh)
+    if together and not fresh:
+        return VectorBodies(env, size, options, squash)
+    return SeparateBodies(env, size, options, fresh, squash)

@@ -37,6 +37,8 @@ class RolloutTask:
         env_options: keyword arguments of ``gymnasium.make``.
         variations: further keyword arguments, environments of their own; every member lives in all of them.
         rules: when a life begins to count and when it ends.
+        squash: what makes actions of raw outputs, one for each (`spaces.SQUASHES`); without it outputs in [-1, 1] are
+            stretched over the space of actions.
         batch: lives that go on side by side.
         measures: names in the last ``info`` that are reported beside fitness, averaged over the variations.
         normalise: observations reach the policy with mean 0 and variance 1, by the statistics that trials share; each
@@ -52,6 +54,7 @@ class RolloutTask:
     env_options: Mapping[str, Any] = field(default_factory=dict)
     variations: Sequence[Mapping[str, Any]] = ({},)
     rules: LifeRules = field(default_factory=LifeRules)
+    squash: Sequence[str] = ()
     batch: int = 8
     measures: Sequence[str] = ()
     normalise: bool = False
@@ -69,7 +72,8 @@ class RolloutTask:
     def _lives(self, variation: int) -> Lives:
         if variation not in self._built:
             options = {**self.env_options, **self.variations[variation]}
-            self._built[variation] = Lives(make_bodies(self.env, self.batch, options, fresh=self.fresh), self.rules)
+            bodies = make_bodies(self.env, self.batch, options, self.fresh, self.squash)
+            self._built[variation] = Lives(bodies, self.rules)
         return self._built[variation]
 
     @cached_property

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from neuroplastic.errors import SpaceError
+from neuroplastic.errors import ArgumentError, SpaceError, check_name
 
 Vector = NDArray[np.float32]
 
@@ -30,15 +30,23 @@ def observation_reader(space: spaces.Space) -> tuple[tuple[int, ...], Callable[[
     return (spaces.flatdim(space),), lambda observation: spaces.flatten(space, observation)
 
 
-def action_writer(space: spaces.Space) -> tuple[int, Callable[[Vector], Any]]:
+SQUASHES = {"tanh": (1.0, 0.0, 1.0), "sigmoid": (0.5, 0.5, 0.5)}  # (s, a, b) of a + b tanh(s x)
+
+
+def action_writer(space: spaces.Space, squash: Sequence[str] = ()) -> tuple[int, Callable[[Vector], Any]]:
     """The number of outputs O, and what turns finite outputs [b, O] into b actions.
 
     Discrete: the unit with the largest output. Box: outputs in [-1, 1] are stretched over [low, high], and clipped
-    there; a side without a bound passes outputs through as they are.
+    there; a side without a bound passes outputs through as they are. With ``squash``, one of `SQUASHES` for each
+    output, raw outputs are squashed and clipped instead.
 
     Raises:
         SpaceError: the space is neither discrete nor a box of floating-point numbers.
+        ArgumentError: there is not one squash for each output, or there are no outputs that could be squashed.
+        UnknownNameError: no such squash.
     """
+    if squash and not isinstance(space, spaces.Box):
+        raise ArgumentError(f"task.squash: expected none, as actions are not a box of numbers; got {[*squash]}")
     if isinstance(space, spaces.Discrete):
         start = int(space.start)
         return int(space.n), lambda outputs: (start + outputs.argmax(axis=1)).tolist()
@@ -47,7 +55,8 @@ def action_writer(space: spaces.Space) -> tuple[int, Callable[[Vector], Any]]:
         low = np.where(bounded, space.low, -1).astype(space.dtype)
         high = np.where(bounded, space.high, 1).astype(space.dtype)
         middle, half = (high + low) / 2, (high - low) / 2
-
+        if squash:
+            return int(np.prod(space.shape)), _squasher(space, squash)
         as_it_is = bool((middle == 0).all() and (half == 1).all())
 
         def stretch(outputs: Vector) -> Any:
@@ -58,6 +67,21 @@ def action_writer(space: spaces.Space) -> tuple[int, Callable[[Vector], Any]]:
 
         return int(np.prod(space.shape)), stretch
     raise SpaceError(f"action space: expected Discrete or a Box of floats; got {space}")
+
+
+def _squasher(space: spaces.Box, squash: Sequence[str]) -> Callable[[Vector], Any]:
+    outputs = int(np.prod(space.shape))
+    if len(squash) != outputs:
+        raise ArgumentError(f"task.squash: expected one for each of {outputs} outputs; got {[*squash]}")
+    for name in squash:
+        check_name("task.squash", name, SQUASHES)
+    slope, offset, gain = np.array([SQUASHES[name] for name in squash], np.float32).T
+
+    def write(outputs: Vector) -> Any:
+        actions = (offset + gain * np.tanh(slope * outputs)).reshape(-1, *space.shape)
+        return np.minimum(np.maximum(actions, space.low), space.high)
+
+    return write
 
 
 def zero_action(space: spaces.Space) -> Any:

@@ -58,7 +58,8 @@ def frames(
     if steps:
         limit = min(limit or task.rules.idle + steps, task.rules.idle + steps)
         task = replace(task, rules=replace(task.rules, horizon=limit))
-    bodies = SeparateBodies(task.env, 1, {**task.env_options, **variation, "render_mode": "rgb_array"})
+    options = {**task.env_options, **variation, "render_mode": "rgb_array"}
+    bodies = SeparateBodies(task.env, 1, options, squash=task.squash)
     env, lives = bodies.env(0), Lives(bodies, task.rules)
     rate = env.metadata.get("render_fps", 30)
     skip = max(1, round(rate / fps))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from neuroplastic.errors import SpaceError
+from neuroplastic.errors import ArgumentError, SpaceError, UnknownNameError
 from neuroplastic.tasks.spaces import action_writer, observation_reader, zero_action
 
 finite = st.floats(-1e3, 1e3, width=32)
@@ -48,6 +48,31 @@ def test_a_discrete_action_is_the_largest_output(outputs: np.ndarray, start: int
     actions = write(outputs)
     assert all(space.contains(action) for action in actions)
     assert actions == [start + max(range(4), key=lambda i: output[i]) for output in outputs]
+
+
+@given(hnp.arrays(np.float32, (5, 3), elements=finite))
+def test_raw_outputs_are_squashed_each_in_its_way(outputs: np.ndarray) -> None:
+    space = spaces.Box(np.float32([-1, 0, 0]), np.float32([1, 1, 0.5]))
+    size, write = action_writer(space, ["tanh", "sigmoid", "sigmoid"])
+    assert size == 3
+    actions = write(outputs)
+    exact = outputs.astype(np.float64)
+    np.testing.assert_allclose(actions[:, 0], np.tanh(exact[:, 0]), atol=1e-6)
+    sigmoid = 1 / (1 + np.exp(-np.clip(exact, -500, 500)))
+    np.testing.assert_allclose(actions[:, 1], sigmoid[:, 1], atol=1e-6)
+    np.testing.assert_allclose(actions[:, 2], np.minimum(sigmoid[:, 2], 0.5), atol=1e-6)
+    for row in range(5):
+        np.testing.assert_array_equal(write(outputs[[row]])[0], actions[row])
+
+
+def test_squashes_that_do_not_fit_are_named() -> None:
+    box = spaces.Box(-1, 1, (3,))
+    with pytest.raises(ArgumentError, match=r"task\.squash: expected one for each of 3 outputs; got \['tanh'\]"):
+        action_writer(box, ["tanh"])
+    with pytest.raises(UnknownNameError, match=r"task\.squash.*'relu'"):
+        action_writer(box, ["tanh", "relu", "tanh"])
+    with pytest.raises(ArgumentError, match=r"task\.squash.*not a box"):
+        action_writer(spaces.Discrete(2), ["tanh", "tanh"])
 
 
 def test_spaces_that_cannot_be_served_are_named() -> None:
