@@ -28,7 +28,7 @@ OWNERS = {  # libraries that only these files may import
         "neuroplastic/plastic/kernels/cpu.py",
         "neuroplastic/tasks/lives.py",
         "envs/neuroplastic_envs/quadruped/stock.py",
-        *(f"envs/neuroplastic_envs/car_racing/{name}.py" for name in ("track", "tiles", "physics", "picture")),
+        *(f"envs/neuroplastic_envs/car_racing/{it}.py" for it in ("track", "tiles", "solver", "physics", "picture")),
     },
     "pybullet": {"envs/neuroplastic_envs/quadruped/bullet.py"},
     "matplotlib": {"neuroplastic/view/plot.py", "neuroplastic/view/panel.py"},

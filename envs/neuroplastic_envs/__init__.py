@@ -13,3 +13,9 @@ register(
     vector_entry_point="neuroplastic_envs.quadruped.vector:QuadrupedVectorEnv",
     max_episode_steps=1000,
 )
+register(
+    id="neuroplastic/CarRacing-v0",
+    entry_point="neuroplastic_envs.car_racing.env:CarRacingEnv",
+    vector_entry_point="neuroplastic_envs.car_racing.vector:CarRacingVectorEnv",
+    max_episode_steps=1000,
+)
