@@ -254,7 +254,10 @@ def _fill(corners, value, rows, samples, painted, spans):
         else:
             left2, left1, left0 = left1, left0, (cross - swell) * scale
             by_left2, by_left1, by_left0 = by_left1, by_left0, by
-    most = float(ALONG * columns)
+    # Two flat edges meet far outside of a sliver: it is no wider than its corners.
+    least_x, most_x = min(xs[0], xs[1], xs[2], xs[3]), max(xs[0], xs[1], xs[2], xs[3])
+    fewest = max((least_x + 0.5 - 2 * SWELL) * scale, 0.0)
+    most = min((most_x + 0.5 + 2 * SWELL) * scale + 1, float(ALONG * columns))
     paint = np.uint32(np.uint32(value) * EVERYWHERE)
     while row < row_end:
         pixels, line = samples[row], LINES * row
@@ -263,7 +266,7 @@ def _fill(corners, value, rows, samples, painted, spans):
             start, stop = max(left0, left1, left2) + OFFSETS[part], min(right0, right1, right2) + OFFSETS[part]
             left0, left1, left2 = left0 + by_left0, left1 + by_left1, left2 + by_left2
             right0, right1, right2 = right0 + by_right0, right1 + by_right1, right2 + by_right2
-            a, b = int(min(max(start, 0.0), most)), int(min(max(stop, 0.0), most))
+            a, b = int(max(min(start, most), fewest)), int(max(min(stop, most), 0.0))
             if line + part < first or line + part >= end or a >= b:
                 a, b = 0, 0
             else:
