@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ from neuroplastic.tasks.rollout import live_on
 
 Picture = NDArray[np.uint8]
 HEIGHT, PANEL = 480, 320
+VIEW, FRAME = 168, 2  # pixels of what the agent sees, which covers a corner, and of the line around it
 ENDINGS = (".mp4", ".gif")
 
 
@@ -91,7 +93,7 @@ def _weights(policy: Policy) -> dict[str, np.ndarray]:
 
 
 def _compose(env: gymnasium.Env, lives: Lives, panel: Panel, weights: Mapping[str, np.ndarray]) -> Picture:
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageOps
 
     try:
         body = env.render()
@@ -102,11 +104,30 @@ def _compose(env: gymnasium.Env, lives: Lives, panel: Panel, weights: Mapping[st
     height, width = body.shape[:2]
     size = (2 * round(width * HEIGHT / height / 2), HEIGHT)  # even: video codecs ask for it
     image = Image.fromarray(body).resize(size, Image.Resampling.BILINEAR)
+    seen = seen_picture(env.observation_space, lives.bodies.observations[0])
+    if seen is not None:
+        view = Image.fromarray(seen).resize((VIEW * seen.shape[1] // seen.shape[0], VIEW), Image.Resampling.NEAREST)
+        image.paste(ImageOps.expand(view, FRAME, "white"), (8, 8))
     if env.spec is not None and env.spec.kwargs.get("damage"):
         ImageDraw.Draw(image).text((12, 8), env.spec.kwargs["damage"], fill=(160, 20, 20), font_size=16)
     step, distance = int(lives.steps[0]), lives.bodies.measure("distance", 0)
     text = f"step {step}   return {lives.fitness[0]:.1f}" + (f"   {distance:.2f} m" if np.isfinite(distance) else "")
     return np.concatenate([np.asarray(image), panel.draw(step, weights, text)], axis=1)
+
+
+def seen_picture(space: spaces.Space, observation: NDArray[np.float32]) -> Picture | None:
+    """What an agent sees, to look at: [H, W, 3] of an observation [I], or None if the space is not one of pictures.
+
+    Pictures are bounded boxes [H, W], [H, W, 1] or [H, W, 3] of at least 8 × 8 pixels.
+    """
+    if not isinstance(space, spaces.Box) or len(space.shape) not in (2, 3) or not space.is_bounded():
+        return None
+    height, width, channels = (*space.shape, 1)[:3]
+    if channels not in (1, 3) or min(height, width) < 8:
+        return None
+    low, high = float(space.low.min()), float(space.high.max())
+    pixels = (255 * (observation.reshape(height, width, channels) - low) / (high - low)).round().astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (height, width, 3)))
 
 
 def write_video(file: Path, rate: float, pictures: Iterator[Picture]) -> int:

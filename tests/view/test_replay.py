@@ -8,13 +8,15 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
+from PIL import Image
 
 from neuroplastic.experiment.agent import Agent
 from neuroplastic.experiment.build import build_task, resolved
 from neuroplastic.experiment.recipe import parse_recipe
 from neuroplastic.experiment.scores import score
 from neuroplastic.view.panel import BACK, WeightPanel
-from neuroplastic.view.replay import frames, show_window, write_video
+from neuroplastic.view.replay import FRAME, HEIGHT, VIEW, frames, seen_picture, show_window, write_video
 
 
 @pytest.fixture
@@ -85,3 +87,39 @@ def test_damage_is_seen(tiny: dict[str, Any]) -> None:
     assert (np.abs(sound - hurt)[:, body].max(axis=2) > 40).mean() > 0.002
     red = (hurt[:30, :200, 0] > 120) & (hurt[:30, :200, 1:].max(axis=2) < 80)
     assert red.sum() > 100, "the caption names the damage"
+
+
+@pytest.mark.parametrize(
+    ("shape", "low", "high", "dtype"),
+    [((84, 96, 3), 0, 255, np.uint8), ((9, 8, 1), -1, 3, np.float32), ((8, 8), 0, 1, float)],
+)
+def test_what_an_agent_sees_is_a_picture(shape: tuple, low: float, high: float, dtype: type) -> None:
+    pixels = np.random.default_rng().integers(256, size=shape)
+    observation = (low + pixels / 255 * (high - low)).astype(np.float32)
+    seen = seen_picture(spaces.Box(low, high, shape, dtype), observation.ravel())
+    np.testing.assert_array_equal(seen, np.broadcast_to(pixels.reshape(*shape[:2], -1), (*shape[:2], 3)))
+
+
+@pytest.mark.parametrize(
+    "space", [spaces.Box(-1, 1, (28,)), spaces.Box(-np.inf, np.inf, (9, 9, 3)), spaces.Box(0, 1, (4, 9, 9))]
+)
+def test_other_observations_are_none(space: spaces.Box) -> None:
+    assert seen_picture(space, np.zeros(np.prod(space.shape), np.float32)) is None
+
+
+def test_a_car_is_shown_with_what_its_driver_sees(tiny: dict[str, Any]) -> None:
+    env_options = {"observation": "paper"}
+    tiny["task"] = {"env": "neuroplastic_envs:neuroplastic/CarRacing-v0", "env_options": env_options, "horizon": 60}
+    tiny["policy"] = {"hidden": [5], "front": {}}
+    recipe = resolved(parse_recipe(tiny))
+    layout = build_task(recipe).layout
+    agent = Agent(torch.randn(layout.size), recipe, layout, 1)
+    *_, last = frames(agent, {}, fps=1000)[1]
+    assert last.shape == (HEIGHT, 720 + 320, 3)
+    edge = 8 + FRAME
+    seen = last[edge : edge + VIEW, edge : edge + VIEW].astype(int)
+    np.testing.assert_array_equal(seen, np.repeat(np.repeat(seen[::2, ::2], 2, axis=0), 2, axis=1))  # 84 × 84, doubled
+    assert (last[8:edge, 8 : 8 + VIEW] == 255).all(), "a white line around it"
+    large = np.asarray(Image.fromarray(last[:, :720]).resize((84, 84), Image.Resampling.BOX)).astype(int)
+    difference = np.abs(large - seen[::2, ::2])[:72]
+    assert difference[32:].mean() < 8, "below the driver's view, the large picture shows the same"
