@@ -113,7 +113,7 @@ class CarRacingEnv(gymnasium.Env[NDArray[Any], Action]):
 
     def _asked(self, action: Any) -> NDArray[Any]:
         if not self.continuous:
-            if not self.action_space.contains(action):
+            if isinstance(action, bool) or not self.action_space.contains(action):
                 raise ValueError(f"action: expected a whole number from 0 to {len(DISCRETE) - 1}; got {action!r}")
             return DISCRETE[action]
         asked = checks.finite("action", action, (3,))

@@ -5,8 +5,8 @@ Everything compiled, and every constant in it, is in this file (the score's char
 
 A picture [R, C, 3] has any size. The stock's own is 96 × 96 (`SIZE`), and what people watch 400 × 600. The **window**
 is what the stock draws before it shrinks it: its coordinates are pixels, y upwards, with the car at (500, 200). The
-road is sampled at 9 places of every pixel of the picture, painted in the stock's order. The grass is an exact average
-along each axis; the car, the gauges and the score are averages of the stock's own window pixels.
+road is painted in the stock's order into 16 samples of every pixel of the picture. The grass is an exact average along
+each axis; the car, the gauges and the score are averages of the stock's own window pixels.
 """
 
 import math
@@ -37,27 +37,56 @@ CAR_X, CAR_Y = 500, 200  # where the window shows the hull
 FAR, NEAR = 0.6, 16.2  # window pixels per unit at the start, and from 1 s on
 FINE = 2.5  # below, the world is drawn in twice as many rows and columns
 PLAYFIELD = 2000 / 6  # the world is [-PLAYFIELD, PLAYFIELD]²
+FIELD = PLAYFIELD * np.array([(1.0, 1.0), (1.0, -1.0), (-1.0, -1.0), (-1.0, 1.0)])
 PATCHES = 2 * PLAYFIELD / 20  # the period of the grass; patches are half as wide
 REACH = 11.5  # no vertex of a tile or its kerb is farther from the tile's point
 
-# What a sample shows: 3 bits each, 9 samples to a pixel, the upper ones first.
-GROUND, TILE, WHITE, RED = 0, 1, 4, 5  # TILE + its shade
-PATCH = 6  # no sample's value, but a row of the palette
-SAMPLE = np.uint32(7)
-EVERYWHERE = np.uint32(0o111111111)  # times a value: all samples of a pixel show it
-LINES, ALONG = 3, 3  # lines of samples in a pixel, and samples in each: no two at the same distance from the left
-LINE = 0o777  # all samples of a line
-# The first sample at or right of x is number int(x + OFFSETS[line]), x in samples: the first one of a line lies at 5/6,
-# 1/2 or 1/6 of the distance between two.
-OFFSETS = (1 / 6, 5 / 6, 1 / 2)
-FAR_OFF = 1e9  # samples
+# What a sample shows: 3 bits each, the leftmost one first, in a pixel's word.
+GROUND, TILE, WHITE, RED, BEYOND = 0, 1, 4, 5, 6  # TILE + its shade
+SAMPLES = 16
+EVERYWHERE = 0o1111111111111111  # times a value: all samples of a pixel show it
+ALL = 7 * EVERYWHERE
+RANK = 7 * np.arange(SAMPLES) % SAMPLES  # of each sample from the top: no two are equally high or equally far left
+CHANNEL = 16  # bits of one in a sum of colours
+LANES = 1 << 2 * CHANNEL | 1 << CHANNEL | 1
+
+# An edge of a polygon as rows are painted from the top: columns of `Brush.edges` and `Brush.sides`.
+CROSS, LEAN, SPREAD, SCALE = 0, 1, 2, 3  # column where it crosses a row's middle, per row; half of LEAN; to DISTANCES
+DIRECTION, FLIP = 0, 1  # row of NEXT_TO_EDGE; ALL if the polygon lies to its left, else 0
+DIRECTIONS, DISTANCES = 32, 64  # that the table tells apart
+FAR_OFF = 1e9  # pixels
+
+
+def _words(samples):
+    """Words [...] in which these samples [..., SAMPLES] have all their bits."""
+    return (samples * (7 << 3 * np.arange(SAMPLES))).sum(axis=-1)
+
+
+def _next_to_edge():
+    """Words [DIRECTIONS, DISTANCES] for the samples of a pixel that lie to the right of an edge.
+
+    As many samples as the area there is of the pixel's, whatever the edge's direction: those farthest to the right.
+    """
+    number = (np.arange(DIRECTIONS) + 0.5) * 4 / DIRECTIONS - 2
+    lean = np.where(abs(number) <= 1, number, np.sign(number) / (2 - abs(number)))
+    right, down = np.array([np.ones(DIRECTIONS), -lean]) / np.maximum(abs(lean), 1)
+    place = (np.arange(SAMPLES) + 0.5) / SAMPLES
+    order = np.argsort(np.argsort(-np.outer(right, place) - np.outer(down, place[RANK])))
+    distance = (np.arange(DISTANCES) + 0.5) * 2 / DISTANCES - 1  # of the pixel's middle
+    p, q = right[:, None] / 2, abs(down[:, None]) / 2
+    area = sum(i * j * np.maximum(distance + i * p + j * q, 0) ** 2 / (8 * p * q) for i in (-1, 1) for j in (-1, 1))
+    return _words(order[:, None] < np.rint(SAMPLES * area)[..., None])
+
+
+NEXT_TO_EDGE = _next_to_edge()
+FROM_RANK = _words(np.arange(SAMPLES + 1)[:, None] <= RANK)  # [SAMPLES + 1] samples of at least this rank
 
 # By how much the stock's polygons are larger than they should be, in window pixels: it fills both ends of a line, and
 # draws a smooth outline around that.
 SWELL, SWELL_FLAT = 0.6, 0.5  # sideways where an edge is steep, up and down where it is flat
 BITS = 14  # behind the point, in the numbers with which pygame shrinks
 ONE = 1 << BITS
-LOSS = 2.0  # what shrinking takes from an even colour, by rounding down twice
+LOSS = 2  # what shrinking takes from an even colour, by rounding down twice
 
 CAR = 0.02  # units in a unit of the car's drawing
 HULL_SIZES = np.array([4, 4, 8, 4])
@@ -77,33 +106,49 @@ CAR_ROWS, CAR_COLUMNS = 104, 88  # window pixels around the hull within which th
 GAUGE, GAUGE_LEAST = 25, 1e-4  # width in window pixels; smaller values are not shown
 SCORE_X, SCORE_Y = 60, 727  # the score's middle, and its upper end (y downwards)
 SCORE_MARGIN = 3  # empty rows above the characters
-INK = np.concatenate([np.zeros((11, HEIGHT, 1), np.int64), np.cumsum(GLYPHS, axis=2, dtype=np.int64)], axis=2)
+INK = np.zeros((11, WIDTH + 1, HEIGHT), np.int64)  # sums over the columns before
+INK[:, 1:] = np.cumsum(GLYPHS, axis=2, dtype=np.int64).swapaxes(1, 2)
 ADVANCES = np.array(ADVANCE)
 
-
-class Layer(NamedTuple):
-    """Working memory for the world in a picture of R rows and C columns."""
-
-    samples: NDArray[np.uint32]  # [R, C]
-    painted: NDArray[np.int64]  # [R, 2] from where to where a row's samples may be other than ground
-    patches: NDArray[np.float32]  # [C] how much of a pixel's ground is a patch
-    pixels: NDArray[np.uint32]  # [C] colours of a row, packed
+RIGHT_PARTS = (np.arange(3 * 7) // 3 + 1).astype(np.float32)  # of seven of the paper's pixels, three channels each
+LEFT_PARTS = 8 - RIGHT_PARTS
 
 
 class Scratch(NamedTuple):
-    """Working memory for pictures of one size; one for each thread."""
+    """Working memory for pictures of R rows and C columns; one for each thread."""
 
-    layer: Layer
-    fine: Layer  # twice as many rows and columns
+    samples: NDArray[np.int64]  # [2 R, 2 C] words; all GROUND between pictures
+    painted: NDArray[
+        np.int64
+    ]  # [2 R, 2] from where to where a row's may be other than GROUND; nowhere between pictures
     finer: NDArray[np.uint8]  # [2 R, 2 C, 3] a picture of the world
-    palette: NDArray[np.float32]  # [7, 3]
-    flat: NDArray[np.uint32]  # [7] the palette, packed
-    corners: NDArray[np.float64]  # [2, 8] x and y of a polygon in the window
-    ends: NDArray[np.float64]  # [4, 3] of the world
-    spans: NDArray[np.int64]  # [LINES, 2] of samples
+    zoom: NDArray[np.float64]  # [1] for which the next two are
     hull: NDArray[np.int64]  # [CAR_ROWS, 2] first and last column
-    car: NDArray[np.float64]  # [rows, columns, 3] how much of a pixel is car, red, grey
-    score: NDArray[np.int64]  # [HEIGHT, columns]
+    hull_area: NDArray[np.float64]  # [rows, columns, 3] how much of a pixel is hull, red, grey
+
+
+class Camera(NamedTuple):
+    """What a picture of the world shows of it."""
+
+    rows: int  # above the bar
+    columns: int
+    across: float  # pixels of the picture in one of the window
+    down: float
+    x: float  # of the car
+    y: float
+    cos: float  # of the angle by which the window shows the world turned, times zoom
+    sin: float
+    zoom: float  # window pixels per unit
+
+
+class Brush(NamedTuple):
+    """Where polygons are painted, and memory for the one that is."""
+
+    samples: NDArray[np.int64]
+    painted: NDArray[np.int64]
+    corners: NDArray[np.float64]  # [2, 4] x and y in the window
+    edges: NDArray[np.float64]  # [4, 4]
+    sides: NDArray[np.int64]  # [4, 2]
 
 
 def scratch(rows: int = SIZE, columns: int = SIZE) -> Scratch:
@@ -116,27 +161,14 @@ def scratch(rows: int = SIZE, columns: int = SIZE) -> Scratch:
         if length % unit or not 0 < length <= most:
             raise ValueError(f"{name}: expected a multiple of {unit} from {unit} to {most}; got {length!r}")
     down, across = rows / WINDOW_HEIGHT, columns / WINDOW_WIDTH
+    area = math.ceil(CAR_ROWS * down) + 1, math.ceil(CAR_COLUMNS * across) + 1, 3
     return Scratch(
-        layer=_layer(rows, columns),
-        fine=_layer(2 * rows, 2 * columns),
+        samples=np.full((2 * rows, 2 * columns), GROUND),
+        painted=np.tile([2 * columns, 0], (2 * rows, 1)),
         finer=np.zeros((2 * rows, 2 * columns, 3), np.uint8),
-        palette=np.zeros((7, 3), np.float32),
-        flat=np.zeros(7, np.uint32),
-        corners=np.zeros((2, 8)),
-        ends=np.zeros((4, 3)),
-        spans=np.zeros((LINES, 2), np.int64),
+        zoom=np.zeros(1),
         hull=np.zeros((CAR_ROWS, 2), np.int64),
-        car=np.zeros((math.ceil(CAR_ROWS * down) + 1, math.ceil(CAR_COLUMNS * across) + 1, 3)),
-        score=np.zeros((HEIGHT, math.ceil(4 * SCORE_X * across)), np.int64),
-    )
-
-
-def _layer(rows: int, columns: int) -> Layer:
-    return Layer(
-        samples=np.zeros((rows, columns), np.uint32),
-        painted=np.zeros((rows, 2), np.int64),
-        patches=np.zeros(columns, np.float32),
-        pixels=np.zeros(columns, np.uint32),
+        hull_area=np.zeros(area),
     )
 
 
@@ -156,22 +188,36 @@ def draw(points, tiles, borders, kerb, shade, visited, view, colors, scratch, pi
         scratch: working memory for pictures of this size.
         picture: [R, C, 3] uint8, changed in place.
     """
-    _set_palette(colors, scratch.palette, scratch.flat)
-    if _camera(view)[2] < FINE:
-        finer = scratch.finer
-        _world(points, tiles, borders, kerb, shade, visited, view, scratch.fine, scratch, finer)
-        _halve(finer, picture)
+    if _zoom(view) < FINE:
+        _world(points, tiles, borders, kerb, shade, visited, view, colors, scratch, scratch.finer)
+        _halve(scratch.finer, picture)
     else:
-        _world(points, tiles, borders, kerb, shade, visited, view, scratch.layer, scratch, picture)
+        _world(points, tiles, borders, kerb, shade, visited, view, colors, scratch, picture)
     _car(view, scratch, picture)
-    _bar(view, scratch, picture)
+    _bar(view, picture)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _camera(view):
-    """Window pixels per unit times cosine and sine of the angle by which the window shows the world turned."""
-    zoom = FAR * max(1 - view[TIME], 0.0) + NEAR * min(view[TIME], 1.0)
-    return zoom * math.cos(view[HULL + 2]), zoom * math.sin(view[HULL + 2]), zoom
+def _zoom(view):
+    return FAR * max(1 - view[TIME], 0.0) + NEAR * min(view[TIME], 1.0)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _camera(view, picture):
+    rows, columns, _ = picture.shape
+    x, y, angle = view[HULL], view[HULL + 1], view[HULL + 2]
+    zoom = _zoom(view)
+    return Camera(
+        rows - rows * BAR // WINDOW_HEIGHT,
+        columns,
+        columns / WINDOW_WIDTH,
+        rows / WINDOW_HEIGHT,
+        x,
+        y,
+        zoom * math.cos(angle),
+        zoom * math.sin(angle),
+        zoom,
+    )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -186,165 +232,188 @@ def _halve(finer, picture):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _world(points, tiles, borders, kerb, shade, visited, view, layer, scratch, picture):
+def _world(points, tiles, borders, kerb, shade, visited, view, colors, scratch, picture):
     """Draws grass, road and kerbs, above the bar."""
-    samples, painted, corners = layer.samples, layer.painted, scratch.corners
-    rows = picture.shape[0] - picture.shape[0] * BAR // WINDOW_HEIGHT
-    samples[:rows] = GROUND
-    painted[:, 0], painted[:, 1] = samples.shape[1], 0
-    cos, sin, zoom = _camera(view)
-    x, y = view[HULL], view[HULL + 1]
-    margin = REACH * zoom
+    camera = _camera(view, picture)
+    edges, sides = np.empty((4, 4)), np.empty((4, 2), np.int64)
+    brush = Brush(scratch.samples, scratch.painted, np.empty((2, 4)), edges, sides)
+    _paint(points, tiles, borders, kerb, shade, visited, camera, brush)
+    _show(colors, camera, scratch, picture)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _paint(points, tiles, borders, kerb, shade, visited, camera, brush):
+    """Paints what is not ground: what lies beyond the field, then the road and its kerbs, tile by tile."""
+    rows, columns, _, _, x, y, cos, sin, zoom = camera
+    sight = math.hypot(WINDOW_WIDTH - CAR_X, WINDOW_HEIGHT - CAR_Y) / zoom
+    if max(abs(x), abs(y)) + sight > PLAYFIELD:
+        brush.samples[:rows, :columns] = BEYOND * EVERYWHERE
+        brush.painted[:rows, 0], brush.painted[:rows, 1] = 0, columns
+        _corners(FIELD, camera, brush.corners)
+        _fill(GROUND, camera, brush)
+    margin, sight = REACH * zoom, sight + REACH
     for tile in range(len(points)):
         east, north = points[tile, 2] - x, points[tile, 3] - y
+        if east * east + north * north > sight * sight:
+            continue
         right, up = CAR_X + cos * east + sin * north, CAR_Y + cos * north - sin * east
         if -margin < right < WINDOW_WIDTH + margin and BAR - margin < up < WINDOW_HEIGHT + margin:
             lightness = 0 if visited[tile] else shade[tile]
-            _corners(tiles[tile], x, y, cos, sin, corners)
-            _fill(corners, TILE + lightness, rows, samples, painted, scratch.spans)
+            _corners(tiles[tile], camera, brush.corners)
+            _fill(TILE + lightness, camera, brush)
             if kerb[tile]:
-                _corners(borders[tile], x, y, cos, sin, corners)
-                _fill(corners, WHITE if kerb[tile] == 1 else RED, rows, samples, painted, scratch.spans)
-    _show(view, rows, layer, scratch.palette, scratch.flat, scratch.ends, picture)
+                _corners(borders[tile], camera, brush.corners)
+                _fill(WHITE if kerb[tile] == 1 else RED, camera, brush)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _corners(polygon, x, y, cos, sin, corners):
+def _corners(polygon, camera, corners):
     """Four corners in the window, cut to whole pixels as the stock does."""
     for corner in range(4):
-        east, north = polygon[corner, 0] - x, polygon[corner, 1] - y
-        corners[0, corner] = int(CAR_X + cos * east + sin * north)
-        corners[1, corner] = int(CAR_Y + cos * north - sin * east)
+        east, north = polygon[corner, 0] - camera.x, polygon[corner, 1] - camera.y
+        corners[0, corner] = int(CAR_X + camera.cos * east + camera.sin * north)
+        corners[1, corner] = int(CAR_Y + camera.cos * north - camera.sin * east)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fill(corners, value, rows, samples, painted, spans):
-    """Paints the samples that lie in a convex quadrilateral."""
-    columns = samples.shape[1]
-    across, down = columns / WINDOW_WIDTH, samples.shape[0] / WINDOW_HEIGHT
-    xs, ys = corners[0], corners[1]
-    lowest, highest, area = ys[0], ys[0], 0.0
+def _fill(value, camera, brush):
+    """Paints the samples that lie in the convex quadrilateral that has the brush's corners."""
+    rows, columns, across, down, _, _, _, _, _ = camera
+    samples, painted, (xs, ys), edges, sides = brush
+    top = (WINDOW_HEIGHT - 0.5 - max(ys[0], ys[1], ys[2], ys[3]) - SWELL_FLAT) * down
+    bottom = (WINDOW_HEIGHT - 0.5 - min(ys[0], ys[1], ys[2], ys[3]) + SWELL_FLAT) * down
+    # Two flat edges meet far outside of a sliver: it is no wider than its corners.
+    leftmost = max((min(xs[0], xs[1], xs[2], xs[3]) + 0.5 - SWELL) * across, 0.0)
+    rightmost = min((max(xs[0], xs[1], xs[2], xs[3]) + 0.5 + SWELL) * across, float(columns))
+    first_row, end_row = max(math.floor(top), 0), min(math.ceil(bottom), rows)
+    if first_row >= end_row or leftmost >= rightmost:
+        return
+    _find_edges(first_row, camera, brush)
+    paint = value * EVERYWHERE
+    for row in range(first_row, end_row):
+        within = ALL
+        if row < top:
+            within &= FROM_RANK[math.ceil((top - row) * SAMPLES - 0.5)]
+        if row + 1 > bottom:
+            within &= ~FROM_RANK[math.ceil((bottom - row) * SAMPLES - 0.5)]
+        # Between ``outer`` and ``outer_end`` pixels are painted, between the inner ones wholly.
+        outer, inner, inner_end, outer_end = leftmost, 0.0, float(columns), rightmost
+        for edge in range(4):
+            cross, spread = edges[edge, CROSS], edges[edge, SPREAD]
+            if sides[edge, FLIP]:
+                outer_end, inner_end = min(outer_end, cross + spread), min(inner_end, cross - spread)
+            else:
+                outer, inner = max(outer, cross - spread), max(inner, cross + spread)
+        first, end = int(outer), math.ceil(outer_end)
+        if first < end:
+            painted[row, 0], painted[row, 1] = min(painted[row, 0], first), max(painted[row, 1], end)
+            whole, whole_end = max(math.ceil(inner), first), min(int(max(inner_end, 0.0)), end)
+            if within != ALL or whole >= whole_end:
+                whole = whole_end = end
+            _fill_partly(row, first, whole, within, paint, samples, edges, sides)
+            for column in range(whole, whole_end):
+                samples[row, column] = paint
+            _fill_partly(row, whole_end, end, within, paint, samples, edges, sides)
+        for edge in range(4):
+            edges[edge, CROSS] += edges[edge, LEAN]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _find_edges(row, camera, brush):
+    """Makes the edges ready for this row."""
+    _, _, across, down, _, _, _, _, _ = camera
+    _, _, (xs, ys), edges, sides = brush
+    area = 0.0
     for corner in range(4):
         after = (corner + 1) & 3
-        lowest, highest = min(lowest, ys[corner]), max(highest, ys[corner])
         area += xs[corner] * ys[after] - xs[after] * ys[corner]
-    top = (WINDOW_HEIGHT - 0.5 - highest - SWELL_FLAT) * down
-    bottom = (WINDOW_HEIGHT - 0.5 - lowest + SWELL_FLAT) * down
-    first, end = max(math.ceil(LINES * top - 0.5), 0), min(math.ceil(LINES * bottom - 0.5), LINES * rows)
-    if first >= end:
-        return
-    # Up to three edges on either side: where each crosses the first line of samples, and how far it moves to the next.
-    left0 = left1 = left2 = -FAR_OFF
-    right0 = right1 = right2 = FAR_OFF
-    by_left0 = by_left1 = by_left2 = by_right0 = by_right1 = by_right2 = 0.0
-    row, row_end = first // LINES, (end + LINES - 1) // LINES
-    height = WINDOW_HEIGHT - 0.5 - (row + 0.5 / LINES) / down
-    scale = ALONG * across
     for corner in range(4):
         after = (corner + 1) & 3
         rise = ys[after] - ys[corner]
-        if rise == 0:
+        if rise == 0:  # the top or the bottom, and no side
+            edges[corner, CROSS], edges[corner, LEAN], edges[corner, SPREAD] = -FAR_OFF, 0.0, 0.0
+            edges[corner, SCALE] = 1.0
+            sides[corner, DIRECTION], sides[corner, FLIP] = 0, 0
             continue
-        slope = (xs[after] - xs[corner]) / rise
-        swell = max(SWELL, SWELL_FLAT * abs(slope))
-        cross, by = xs[corner] + 0.5 + (height - ys[corner]) * slope, -slope * scale / (LINES * down)
-        if rise * area > 0:
-            right2, right1, right0 = right1, right0, (cross + swell) * scale
-            by_right2, by_right1, by_right0 = by_right1, by_right0, by
-        else:
-            left2, left1, left0 = left1, left0, (cross - swell) * scale
-            by_left2, by_left1, by_left0 = by_left1, by_left0, by
-    # Two flat edges meet far outside of a sliver: it is no wider than its corners.
-    least_x, most_x = min(xs[0], xs[1], xs[2], xs[3]), max(xs[0], xs[1], xs[2], xs[3])
-    fewest = max((least_x + 0.5 - 2 * SWELL) * scale, 0.0)
-    most = min((most_x + 0.5 + 2 * SWELL) * scale + 1, float(ALONG * columns))
-    paint = np.uint32(np.uint32(value) * EVERYWHERE)
-    while row < row_end:
-        pixels, line = samples[row], LINES * row
-        whole, whole_end, least, last = 0, columns, columns, 0
-        for part in range(LINES):
-            start, stop = max(left0, left1, left2) + OFFSETS[part], min(right0, right1, right2) + OFFSETS[part]
-            left0, left1, left2 = left0 + by_left0, left1 + by_left1, left2 + by_left2
-            right0, right1, right2 = right0 + by_right0, right1 + by_right1, right2 + by_right2
-            a, b = int(max(min(start, most), fewest)), int(max(min(stop, most), 0.0))
-            if line + part < first or line + part >= end or a >= b:
-                a, b = 0, 0
-            else:
-                least, last = min(least, a // ALONG), max(last, (b + ALONG - 1) // ALONG)
-            spans[part, 0], spans[part, 1] = a, b
-            whole, whole_end = max(whole, (a + ALONG - 1) // ALONG), min(whole_end, b // ALONG)
-        if least < last:
-            painted[row, 0], painted[row, 1] = min(painted[row, 0], least), max(painted[row, 1], last)
-            if whole >= whole_end:
-                whole = whole_end = columns
-            for column in range(whole, whole_end):
-                pixels[column] = paint
-            for part in range(LINES):
-                a, b = spans[part, 0], spans[part, 1]
-                _edge(pixels, a // ALONG, min(whole, (b + ALONG - 1) // ALONG), a, b, 3 * ALONG * part, paint)
-                _edge(pixels, max(whole_end, a // ALONG), (b + ALONG - 1) // ALONG, a, b, 3 * ALONG * part, paint)
-        row += 1
+        lean = (xs[corner] - xs[after]) * across / (rise * down)
+        swell = max(SWELL * across, SWELL_FLAT * down * abs(lean))
+        middle = row + 0.5 - (WINDOW_HEIGHT - 0.5 - ys[corner]) * down
+        cross = (xs[corner] + 0.5) * across + middle * lean
+        is_right = (rise > 0) == (area >= 0)  # a line has two sides, too
+        edges[corner, CROSS] = cross + swell if is_right else cross - swell
+        edges[corner, LEAN], edges[corner, SPREAD] = lean, abs(lean) / 2
+        edges[corner, SCALE] = DISTANCES / 2 / max(abs(lean), 1.0)
+        number = lean if abs(lean) <= 1 else math.copysign(2.0, lean) - 1 / lean  # -2 to 2
+        sides[corner, DIRECTION] = min(int((number + 2) * (DIRECTIONS / 4)), DIRECTIONS - 1)
+        sides[corner, FLIP] = ALL if is_right else 0
 
 
 @njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _edge(pixels, first, end, a, b, shift, paint):
-    """Paints those of the samples a to b of a line that lie in the pixels ``first`` to ``end``."""
+def _fill_partly(row, first, end, within, paint, samples, edges, sides):
+    """Paints the samples ``within`` that lie on the polygon's side of all edges, in the pixels ``first`` to ``end``."""
     for column in range(first, end):
-        begin = ALONG * column
-        mask = (LINE << (3 * max(a - begin, 0))) & (LINE >> (3 * max(begin + ALONG - b, 0))) & LINE
-        mask = np.uint32(mask << shift)
-        pixels[column] = pixels[column] & ~mask | paint & mask
+        mask = within
+        for edge in range(4):
+            distance = int((column + 0.5 - edges[edge, CROSS]) * edges[edge, SCALE] + DISTANCES / 2)
+            distance = min(max(distance, 0), DISTANCES - 1)
+            mask &= NEXT_TO_EDGE[sides[edge, DIRECTION], distance] ^ sides[edge, FLIP]
+        samples[row, column] = samples[row, column] & ~mask | paint & mask
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _set_palette(colors, palette, flat):
-    """Colours after shrinking. Row GROUND is the background; row PATCH is what a patch of grass adds to it."""
-    for channel in range(3):
-        background = int(colors[BACKGROUND, channel])
-        palette[GROUND, channel] = _shrunk(background)
-        palette[PATCH, channel] = _shrunk(int(colors[GRASS, channel])) - palette[GROUND, channel]
-        for lightness in range(3):
-            palette[TILE + lightness, channel] = _shrunk(int(colors[ROAD, channel] + lightness * SHADE))
-        palette[WHITE, channel] = _shrunk(255)
-        palette[RED, channel] = _shrunk(255 if channel == 0 else 0)
-    for value in range(len(flat)):
-        flat[value] = _packed(palette[value, 0], palette[value, 1], palette[value, 2])
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _shrunk(value):
-    return max(value - LOSS, 0.0)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _show(view, rows, layer, palette, flat, ends, picture):
-    """Colours the first ``rows`` rows: the grass everywhere, then what the samples show."""
-    samples, painted, patches, pixels = layer.samples, layer.painted, layer.patches, layer.pixels
-    across, down = picture.shape[1] / WINDOW_WIDTH, picture.shape[0] / WINDOW_HEIGHT
-    cos, sin, zoom = _camera(view)
-    unit = 1 / (zoom * zoom * PATCHES)  # periods of the grass in a window pixel, over zoom
-    # What a pixel and a patch, as the stock swells it, span along either axis of the world, in periods.
-    swell = SWELL_FLAT * max(abs(cos), abs(sin)) * unit
-    span_u = math.hypot(cos / across, sin / down) * unit
-    span_v = math.hypot(sin / across, cos / down) * unit
-    ramp_u, ramp_v = _ramp(0.5 + 2 * swell, span_u), _ramp(0.5 + 2 * swell, span_v)
-    by_u, by_v = np.float32(cos * unit / across), np.float32(sin * unit / across)
-    right = 0.5 / across - CAR_X
-    reach = math.hypot(WINDOW_WIDTH - CAR_X, WINDOW_HEIGHT - CAR_Y) / zoom
-    at_end = max(abs(view[HULL]), abs(view[HULL + 1])) + reach > PLAYFIELD
-    if at_end:
-        _find_ends(view, across, down, ends)
+def _show(colors, camera, scratch, picture):
+    """Colours the rows above the bar: the grass everywhere, then what the samples show."""
+    rows, columns, across, down, x, y, cos, sin, zoom = camera
+    flat, sums = _palette(colors)
+    ground = _ground(colors, 0), _ground(colors, 1), _ground(colors, 2)
+    # From one pixel to the next, and from a row to the one below, in periods of the grass along both axes of the world.
+    period = PATCHES * zoom * zoom  # cos and sin are longer, too
+    u_across, v_across = cos / (period * across), sin / (period * across)
+    u_down, v_down = sin / (period * down), -cos / (period * down)
+    patch = 0.5 + 2 * SWELL_FLAT * max(abs(cos), abs(sin)) / period
+    ramp_u, ramp_v = _ramp(patch, math.hypot(u_across, u_down)), _ramp(patch, math.hypot(v_across, v_down))
+    right, below = 0.5 - CAR_X * across, 0.5 - (WINDOW_HEIGHT - CAR_Y) * down  # from the car to the first pixel
+    u = x / PATCHES - 0.25 + right * u_across + below * u_down  # from the middle of a patch
+    v = y / PATCHES - 0.25 + right * v_across + below * v_down
+    along, pixels = np.empty((2, columns), np.float32), np.empty(columns, np.uint32)
+    for column in range(columns):
+        along[0, column], along[1, column] = column * u_across, column * v_across
     words = picture.reshape(picture.shape[0], -1).view(np.uint32)
     for row in range(rows):
-        up = WINDOW_HEIGHT - (row + 0.5) / down - CAR_Y
-        u = np.float32(view[HULL] / PATCHES + (right * cos - up * sin) * unit)
-        v = np.float32(view[HULL + 1] / PATCHES + (right * sin + up * cos) * unit)
-        _grass(u, v, by_u, by_v, ramp_u, ramp_v, patches)
-        _ground(patches, palette, pixels)
-        if at_end:
-            _darken(up + CAR_Y, across, ends, pixels)
-        _resolve(samples[row], painted[row, 0], painted[row, 1], patches, palette, flat, pixels)
-        _unpack(pixels, words[row])
+        _grass(np.float32(u + row * u_down), np.float32(v + row * v_down), along, ramp_u, ramp_v, ground, pixels)
+        _resolve(row, scratch.samples, scratch.painted, flat, sums, pixels)
+        _unpack(row, pixels, words)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _palette(colors):
+    """Colours after shrinking.
+
+    Returns:
+        Those of each value [8], packed, and the sums of those of two samples [64]: three channels, and then the number
+        of samples that show ground, whose colours are not in it.
+    """
+    flat, sums = np.zeros(8, np.uint32), np.zeros(64, np.int64)
+    for channel in range(3):
+        for value in range(TILE, BEYOND):
+            color = 255 if value == WHITE or (value == RED and channel == 0) else 0
+            if value < WHITE:
+                color = int(colors[ROAD, channel] + (value - TILE) * SHADE)
+            shrunk = max(color - LOSS, 0)
+            flat[value] |= np.uint32(shrunk << 8 * channel)
+            sums[value] |= shrunk << CHANNEL * channel
+    sums[GROUND] = 1 << 3 * CHANNEL
+    for pair in range(63, -1, -1):  # the first ones are not yet sums
+        sums[pair] = sums[pair >> 3] + sums[pair & 7]
+    return flat, sums
+
+
+@njit(nogil=True, cache=True, error_model="numpy", inline="always")
+def _ground(colors, channel):
+    """The background's colour after shrinking, and what a patch of grass adds to it."""
+    background, grass = int(colors[BACKGROUND, channel]), int(colors[GRASS, channel])
+    shrunk = max(background - LOSS, 0)
+    return np.float32(shrunk), np.float32(max(grass - LOSS, 0) - shrunk)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -359,62 +428,18 @@ def _ramp(patch, span):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _grass(u, v, by_u, by_v, ramp_u, ramp_v, patches):
-    """How much of each pixel of a row would be a patch; u and v are the first one's place, in periods."""
+def _grass(u, v, along, ramp_u, ramp_v, ground, pixels):
+    """Colours a row of packed pixels as if all of it were ground; u and v are the first one's place, in periods."""
     middle_u, steep_u, least_u, most_u = ramp_u
     middle_v, steep_v, least_v, most_v = ramp_v
-    half, patch = np.float32(0.5), np.float32(0.25)  # in the middle of a patch
-    u, v = u - patch, v - patch
-    for column in range(len(patches)):
-        place = np.float32(column)
-        a, b = u + place * by_u, v + place * by_v
-        a, b = abs(a - np.floor(a + half)), abs(b - np.floor(b + half))
-        a = min(max(middle_u - a * steep_u, least_u), most_u)
-        b = min(max(middle_v - b * steep_v, least_v), most_v)
-        patches[column] = a * b
-
-
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _ground(patches, palette, pixels):
-    """Colours a row of packed pixels as if all of it were ground."""
+    (red, more_red), (green, more_green), (blue, more_blue) = ground
     half = np.float32(0.5)
-    red, green, blue = palette[GROUND, 0] + half, palette[GROUND, 1] + half, palette[GROUND, 2] + half
-    more_red, more_green, more_blue = palette[PATCH, 0], palette[PATCH, 1], palette[PATCH, 2]
-    for column in range(len(patches)):
-        patch = patches[column]
-        pixels[column] = _packed(red + patch * more_red, green + patch * more_green, blue + patch * more_blue)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _find_ends(view, across, down, ends):
-    """For each of the world's four sides a, b, c [4, 3]: a x + b y + c of a pixel at (x, y) in the window is inside."""
-    cos, sin, _ = _camera(view)
-    for side in range(4):
-        x = y = right = up = 0.0
-        for corner in range(side, side + 2):
-            right, up = x, y
-            east = (PLAYFIELD if corner & 2 else -PLAYFIELD) - view[HULL]
-            north = (PLAYFIELD if (corner + 1) & 2 else -PLAYFIELD) - view[HULL + 1]
-            x, y = int(CAR_X + cos * east + sin * north) + 0.5, int(CAR_Y + cos * north - sin * east) + 0.5
-        length = math.hypot(x - right, y - up)
-        a, b = (y - up) / length, (right - x) / length  # to the right of one who goes round clockwise
-        c = SWELL_FLAT * max(abs(a), abs(b)) - a * x - b * y
-        span = math.hypot(a / across, b / down)
-        ends[side, 0], ends[side, 1], ends[side, 2] = a / span, b / span, c / span + 0.5
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _darken(y, across, ends, pixels):
-    """Blackens those packed pixels of a row, ``y`` in the window, that lie beyond the world's ends."""
+    red, green, blue = red + half, green + half, blue + half
     for column in range(len(pixels)):
-        inside = 1.0
-        for side in range(4):
-            a, b, c = ends[side]
-            inside *= min(max(a * (column + 0.5) / across + b * y + c, 0.0), 1.0)
-        if inside < 1:
-            color = pixels[column]
-            red, green, blue = color & 255, (color >> 8) & 255, (color >> 16) & 255
-            pixels[column] = _packed(red * inside, green * inside, blue * inside)
+        a, b = u + along[0, column], v + along[1, column]
+        a, b = abs(a - np.rint(a)), abs(b - np.rint(b))
+        patch = min(max(middle_u - a * steep_u, least_u), most_u) * min(max(middle_v - b * steep_v, least_v), most_v)
+        pixels[column] = _packed(red + patch * more_red, green + patch * more_green, blue + patch * more_blue)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", inline="always")
@@ -424,67 +449,51 @@ def _packed(red, green, blue):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _resolve(samples, first, end, patches, palette, flat, pixels):
-    """Colours the packed pixels ``first`` to ``end`` of a row from their samples, unless all of those show ground."""
+def _resolve(row, samples, painted, flat, sums, pixels):
+    """Colours a row of packed pixels, which show ground, from their samples, and forgets these."""
+    first, end = painted[row, 0], painted[row, 1]
+    painted[row, 0], painted[row, 1] = samples.shape[1], 0
     for column in range(first, end):
-        word = samples[column]
+        word = samples[row, column]
+        samples[row, column] = GROUND
         if word == GROUND:
             continue
-        value = np.uint32(word & SAMPLE)
-        if word == np.uint32(value * EVERYWHERE):
+        value = word & 7
+        if word == value * EVERYWHERE:
             pixels[column] = flat[value]
         else:
-            pixels[column] = _mean_color(word, patches[column], palette)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _mean_color(word, patch, palette):
-    """Mean of a pixel's samples, packed; ``patch`` of its ground is a patch of grass."""
-    red = green = blue = grounds = np.float32(0)
-    for _ in range(LINES * ALONG):
-        value = word & 7
-        red, green, blue = red + palette[value, 0], green + palette[value, 1], blue + palette[value, 2]
-        grounds += np.float32(1) if value == GROUND else np.float32(0)
-        word >>= 3
-    part, half, more = np.float32(1 / (LINES * ALONG)), np.float32(0.5 + LOSS / 4), grounds * patch
-    return _packed(
-        (red + more * palette[PATCH, 0]) * part + half,
-        (green + more * palette[PATCH, 1]) * part + half,
-        (blue + more * palette[PATCH, 2]) * part + half,
-    )
+            pixels[column] = _mean_color(word, pixels[column], sums)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _unpack(pixels, words):
-    """Packed pixels [C], four bytes each, to the bytes of a row of the picture, seen as words [3 C / 4]."""
+def _mean_color(word, ground, sums):
+    """Mean of a pixel's samples, packed."""
+    total = SAMPLES * LANES  # rounds up: colours lose less where they are mixed
+    for pair in range(SAMPLES // 2):
+        total += sums[word >> 6 * pair & 63]
+    ground = np.int64(ground)
+    lanes = ground & 255 | (ground & 0xFF00) << CHANNEL - 8 | (ground & 0xFF0000) << 2 * CHANNEL - 16
+    total = (total + (total >> 3 * CHANNEL) * lanes) // SAMPLES
+    return np.uint32(total & 255 | total >> CHANNEL - 8 & 0xFF00 | total >> 2 * CHANNEL - 16 & 0xFF0000)
+
+
+@njit(nogil=True, cache=True, error_model="numpy", inline="always")
+def _unpack(row, pixels, words):
+    """Packed pixels [C], four bytes each, to the bytes of a row of the picture, seen as words [R, 3 C / 4]."""
     for group in range(len(pixels) // 4):
         a, b, c, d = pixels[4 * group], pixels[4 * group + 1], pixels[4 * group + 2], pixels[4 * group + 3]
-        words[3 * group] = a | b << 24
-        words[3 * group + 1] = b >> 8 | c << 16
-        words[3 * group + 2] = c >> 16 | d << 8
+        words[row, 3 * group] = a | b << 24
+        words[row, 3 * group + 1] = b >> 8 | c << 16
+        words[row, 3 * group + 2] = c >> 16 | d << 8
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _car(view, scratch, picture):
     """Paints the car over the world: an average of the stock's window pixels, the hull above the wheels."""
-    rows, columns, _ = picture.shape
-    across, down = columns / WINDOW_WIDTH, rows / WINDOW_HEIGHT
-    cos, sin, zoom = _camera(view)
-    hull, car, corners = scratch.hull, scratch.car, scratch.corners
-    hull[:, 0], hull[:, 1] = WINDOW_WIDTH, -1
-    car[:] = 0.0
-    for shape in range(4):
-        size = HULL_SIZES[shape]
-        for corner in range(size):
-            corners[0, corner] = int(CAR_X + zoom * HULL_SHAPES[shape, corner, 0])
-            corners[1, corner] = int(CAR_Y + zoom * HULL_SHAPES[shape, corner, 1])
-        first, last = _extent(corners, size)
-        for y in range(first, last + 1):
-            a, b = _span(corners, size, y, last)
-            line = y - CAR_Y + CAR_ROWS // 2
-            hull[line, 0], hull[line, 1] = min(hull[line, 0], a), max(hull[line, 1], b)
-    for line in range(CAR_ROWS):
-        _add(line, hull[line, 0], hull[line, 1], 1, across, down, car)
+    _, _, across, down, hull_x, hull_y, cos, sin, zoom = _camera(view, picture)
+    if zoom != scratch.zoom[0]:
+        _hull(zoom, across, down, scratch)
+    hull, car, corners = scratch.hull, scratch.hull_area.copy(), np.empty((2, 4))
     for wheel in range(4):
         x, y, angle, phase = view[WHEEL + 4 * wheel : WHEEL + 4 * wheel + 4]
         c, s = math.cos(angle), math.sin(angle)
@@ -498,8 +507,8 @@ def _car(view, scratch, picture):
                 # The stock's corners start at the lower right for the wheel, and at the left for its stripe.
                 along = (high if 0 < corner < 3 else low) if part == 0 else (low if corner < 2 else high)
                 side = (1 if corner < 2 else -1) if part == 0 else (1 if 0 < corner < 3 else -1)
-                east = x + c * side * WHEEL_X - s * along * WHEEL_Y - view[HULL]
-                north = y + s * side * WHEEL_X + c * along * WHEEL_Y - view[HULL + 1]
+                east = x + c * side * WHEEL_X - s * along * WHEEL_Y - hull_x
+                north = y + s * side * WHEEL_X + c * along * WHEEL_Y - hull_y
                 corners[0, corner] = int(CAR_X + cos * east + sin * north)
                 corners[1, corner] = int(CAR_Y + cos * north - sin * east)
             first, last = _extent(corners, 4)
@@ -523,6 +532,27 @@ def _car(view, scratch, picture):
                 pixel[0] = np.uint8(rest * pixel[0] + red * (HULL_RED - LOSS) + grey + 0.5)
                 pixel[1] = np.uint8(rest * pixel[1] + grey + 0.5)
                 pixel[2] = np.uint8(rest * pixel[2] + grey + 0.5)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _hull(zoom, across, down, scratch):
+    """Draws the hull, which always looks up, and so is the same for a zoom."""
+    hull, area, corners = scratch.hull, scratch.hull_area, np.empty((2, 8))
+    hull[:, 0], hull[:, 1] = WINDOW_WIDTH, -1
+    for shape in range(4):
+        size = HULL_SIZES[shape]
+        for corner in range(size):
+            corners[0, corner] = int(CAR_X + zoom * HULL_SHAPES[shape, corner, 0])
+            corners[1, corner] = int(CAR_Y + zoom * HULL_SHAPES[shape, corner, 1])
+        first, last = _extent(corners, size)
+        for y in range(first, last + 1):
+            a, b = _span(corners, size, y, last)
+            line = y - CAR_Y + CAR_ROWS // 2
+            hull[line, 0], hull[line, 1] = min(hull[line, 0], a), max(hull[line, 1], b)
+    area[:] = 0.0
+    for line in range(CAR_ROWS):
+        _add(line, hull[line, 0], hull[line, 1], 1, across, down, area)
+    scratch.zoom[0] = zoom
 
 
 @njit(nogil=True, cache=True, error_model="numpy", inline="always")
@@ -574,7 +604,7 @@ def _add(line, first, last, kind, across, down, car):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _bar(view, scratch, picture):
+def _bar(view, picture):
     """The bar below the picture: speed, wheels, steering, spin, and the score."""
     rows = picture.shape[0]
     picture[rows - rows * BAR // WINDOW_HEIGHT :] = 0
@@ -597,7 +627,7 @@ def _bar(view, scratch, picture):
         steer_end = int(GAUGE * (30 - 0.8 * spin)) - 1
     _level(picture, 20, view[STEER], -10.0, steer_end, (0, 255, 0))
     _level(picture, 30, spin, -0.8, WINDOW_WIDTH - 1, (255, 0, 0))
-    _score(view[SCORE], scratch.score, picture)
+    _score(view[SCORE], picture)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -653,7 +683,7 @@ def _shrunk_line(value, first, last, cell, length, cells):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _score(score, lines, picture):
+def _score(score, picture):
     """The score as text, at least four characters wide; numbers above -1 that round to 0 keep their minus."""
     rows, columns, _ = picture.shape
     whole = min(np.int64(abs(np.rint(score))), 99999)
@@ -663,7 +693,7 @@ def _score(score, lines, picture):
         count += 1
     width = _score_width(whole, minus, count)
     x = SCORE_X - width // 2
-    lines[:] = 0
+    lines = np.zeros((math.ceil(4 * SCORE_X * columns / WINDOW_WIDTH), HEIGHT), np.int64)
     pen, before = 0, -1
     for place in range(count + minus):
         symbol = MINUS if minus and place == 0 else whole // 10 ** (count + minus - 1 - place) % 10
@@ -677,14 +707,14 @@ def _score(score, lines, picture):
     for row in range(top * rows // WINDOW_HEIGHT, (top + HEIGHT) * rows // WINDOW_HEIGHT + 1):
         begin, end = row * size, (row + 1) * size
         start, stop = (begin >> BITS) - top, (end >> BITS) - top
-        for column in range(lines.shape[1]):
+        for column in range(lines.shape[0]):
             total = 0
             if 0 <= start < HEIGHT:
-                total += (((lines[start, column] * recip) >> 16) * (ONE - (begin & (ONE - 1)))) >> BITS
+                total += (((lines[column, start] * recip) >> 16) * (ONE - (begin & (ONE - 1)))) >> BITS
             for line in range(max(start + 1, 0), min(stop, HEIGHT)):
-                total += (lines[line, column] * recip) >> 16
+                total += (lines[column, line] * recip) >> 16
             if 0 <= stop < HEIGHT:
-                total += (((lines[stop, column] * recip) >> 16) * (end & (ONE - 1))) >> BITS
+                total += (((lines[column, stop] * recip) >> 16) * (end & (ONE - 1))) >> BITS
             if total > 0:
                 grey = (total * ((ONE << 16) // size)) >> 16
                 picture[row, column, 0] = picture[row, column, 1] = picture[row, column, 2] = grey
@@ -704,20 +734,21 @@ def _score_width(whole, minus, count):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _glyph(symbol, left, columns, lines):
-    """Adds a character to sums [HEIGHT, columns] over the window pixels of each of the picture's columns."""
+    """Adds a character to sums [columns, HEIGHT] over the window pixels of each of the picture's columns."""
     size = (WINDOW_WIDTH << BITS) // columns
     for column in range((left << BITS) // size, ((left + WIDTH) << BITS) // size + 1):
         begin, end = column * size, (column + 1) * size
         start, stop = (begin >> BITS) - left, (end >> BITS) - left
+        # Of three kinds: the pixels that lie in the column wholly, and the parts of the first and the last one.
         a, b = min(max(start + 1, 0), WIDTH), max(min(stop, WIDTH), 0)
+        part = ONE - (begin & (ONE - 1)) if 0 <= start < WIDTH else 0
+        part_end = end & (ONE - 1) if 0 <= stop < WIDTH else 0
+        start, stop = min(max(start, 0), WIDTH - 1), min(max(stop, 0), WIDTH - 1)
         for line in range(HEIGHT):
-            ink = INK[symbol, line]
-            total = max(ink[b] - ink[a], 0)
-            if 0 <= start < WIDTH:
-                total += ((ink[start + 1] - ink[start]) * (ONE - (begin & (ONE - 1)))) >> BITS
-            if 0 <= stop < WIDTH:
-                total += ((ink[stop + 1] - ink[stop]) * (end & (ONE - 1))) >> BITS
-            lines[line, column] += total
+            total = max(INK[symbol, b, line] - INK[symbol, a, line], 0)
+            total += ((INK[symbol, start + 1, line] - INK[symbol, start, line]) * part) >> BITS
+            total += ((INK[symbol, stop + 1, line] - INK[symbol, stop, line]) * part_end) >> BITS
+            lines[column, line] += total
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -725,17 +756,20 @@ def paper(picture, small):
     """The paper's input: a picture [96, 96, 3] resized by area to [84, 84, 3] float32 in [0, 1], in place.
 
     A pixel spans 8/7 of the larger picture's: of each 8 rows, row j of 7 takes 7 - j parts of row j and j + 1 parts of
-    the next.
+    the next. Sums of parts are whole numbers, which float32 holds exactly.
     """
-    scale = 1.0 / (64 * 255)
+    scale, eight = 1.0 / (64 * 255), np.float32(8)
+    pixels, means = picture.reshape(SIZE, -1), small.reshape(PAPER, -1)
+    line = np.empty(3 * SIZE, np.float32)
     for row in range(PAPER):
-        y, lower = row + row // 7, row % 7 + 1
-        for column in range(PAPER):
-            x, right = column + column // 7, column % 7 + 1
-            for channel in range(3):
-                upper = (8 - right) * picture[y, x, channel] + right * picture[y, x + 1, channel]
-                under = (8 - right) * picture[y + 1, x, channel] + right * picture[y + 1, x + 1, channel]
-                small[row, column, channel] = ((8 - lower) * upper + lower * under) * scale
+        y, under = row + row // 7, np.float32(row % 7 + 1)
+        for place in range(3 * SIZE):
+            line[place] = (eight - under) * np.float32(pixels[y, place]) + under * np.float32(pixels[y + 1, place])
+        for group in range(PAPER // 7):
+            for place in range(3 * 7):
+                here = 3 * 8 * group + place
+                total = LEFT_PARTS[place] * line[here] + RIGHT_PARTS[place] * line[here + 3]
+                means[row, 3 * 7 * group + place] = total * scale
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

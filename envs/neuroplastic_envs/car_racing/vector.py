@@ -137,7 +137,10 @@ class CarRacingVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
     def _asked(self, actions: Any, rows: NDArray[np.intp]) -> NDArray[Any]:
         """What the active rows [n] are asked to do: [n, 3]."""
         if not self.continuous:
-            asked = np.asarray(actions)
+            try:
+                asked: NDArray[Any] = np.asarray(actions)
+            except ValueError:  # ragged
+                asked = np.empty(0)
             if asked.shape != (self.num_envs,) or not np.issubdtype(asked.dtype, np.integer):
                 raise ValueError(f"actions: expected {self.num_envs} whole numbers; got {actions!r}")
             for row in rows:
