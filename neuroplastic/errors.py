@@ -38,6 +38,10 @@ class DivergenceError(NeuroplasticError, ArithmeticError):
     """A search made numbers that are not finite."""
 
 
+class SearchWarning(UserWarning):
+    """A search cannot learn from what it was told."""
+
+
 class RecipeError(NeuroplasticError):
     """A recipe or an override has an unknown key, a wrong type or a value that cannot be used."""
 

@@ -162,6 +162,19 @@ def _perturb(center, scales, keys, out):
 
 
 @njit(nogil=True, cache=True)
+def _perturb_each(center, deviations, signs, keys, out):
+    """out[p] = center + signs[p] deviations ε(keys[p]), a deviation for each number; else as `_perturb`."""
+    words, noise = np.empty((4, _BLOCKS), _u32), np.empty(_CHUNK, _f32)
+    for start in range(0, center.shape[0], _CHUNK):
+        size = min(_CHUNK, center.shape[0] - start)
+        for p in range(keys.shape[0]):
+            if p == 0 or keys[p] != keys[p - 1]:
+                _normals(keys[p], start // 4, (size + 3) // 4, words, noise)
+            for i in range(size):
+                out[p, start + i] = center[start + i] + signs[p] * (deviations[start + i] * noise[i])
+
+
+@njit(nogil=True, cache=True)
 def _weighted_sum(keys, weights, out):
     """out = Σ_s weights[s] ε(keys[s]), each number summed in float64 in the order of s."""
     words, noise = np.empty((4, _BLOCKS), _u32), np.empty(_CHUNK, _f32)
@@ -174,7 +187,25 @@ def _weighted_sum(keys, weights, out):
             for i in range(size):
                 total[i] += weights[s] * _f64(noise[i])
         for i in range(size):
-            out[start + i] = _f32(total[i])
+            out[start + i] = total[i]
+
+
+@njit(nogil=True, cache=True)
+def _weighted_moments(keys, weights, square_weights, first, second):
+    """first = Σ_s weights[s] ε(keys[s]) and second = Σ_s square_weights[s] ε(keys[s])², as `_weighted_sum`."""
+    words, noise = np.empty((4, _BLOCKS), _u32), np.empty(_CHUNK, _f32)
+    total, squares = np.empty(_CHUNK, _f64), np.empty(_CHUNK, _f64)
+    for start in range(0, first.shape[0], _CHUNK):
+        size = min(_CHUNK, first.shape[0] - start)
+        total[:], squares[:] = 0, 0
+        for s in range(keys.shape[0]):
+            _normals(keys[s], start // 4, (size + 3) // 4, words, noise)
+            for i in range(size):
+                number = _f64(noise[i])
+                total[i] += weights[s] * number
+                squares[i] += square_weights[s] * (number * number)
+        for i in range(size):
+            first[start + i], second[start + i] = total[i], squares[i]
 
 
 @njit(nogil=True, cache=True)
@@ -268,25 +299,30 @@ def episode_seeds(seed: int, purpose: str, generation: int, count: int) -> npt.N
     return np.array([number >> 35 << 2 | _PURPOSES[purpose] for number in streams], np.int64)
 
 
-def perturbed(center: Tensor, sigma: float, streams: Streams, signs: npt.ArrayLike) -> Tensor:
-    """Rows center + sigma · sign · ε(stream): float32 [p, D].
+def perturbed(center: Tensor, sigma: float | Tensor, streams: Streams, signs: npt.ArrayLike) -> Tensor:
+    """Rows center + sigma · sign · ε(stream): [p, D], in the precision of the center.
 
     Args:
-        center: float32 [D].
+        center: float32 or float64 [D].
+        sigma: one for all numbers, or one for each [D].
         streams: [p]; neighbouring rows of one stream cost little more than one.
         signs: [p], usually +1, -1, or 0 for the center itself.
 
     Raises:
-        ShapeError: center is no vector, or streams and signs differ in length.
+        ShapeError: center is no vector, sigma has another length, or streams and signs differ in length.
     """
-    vector, keys, scales = _vector(center), _keys(streams), _scales(sigma, streams, signs)
-    rows = np.empty((len(keys), len(vector)), _f32)
-    _perturb(vector, scales, keys, rows)
+    vector, keys = _vector(center), _keys(streams)
+    rows = np.empty((len(keys), len(vector)), vector.dtype)
+    if isinstance(sigma, Tensor):
+        check_shape("sigma", sigma, list(center.shape))
+        _perturb_each(vector, _vector(sigma.to(center.dtype)), _scales(1.0, streams, signs, vector.dtype), keys, rows)
+    else:
+        _perturb(vector, _scales(sigma, streams, signs, vector.dtype), keys, rows)
     return torch.from_numpy(rows)
 
 
-def weighted_sum(streams: Streams, weights: npt.ArrayLike, count: int) -> Tensor:
-    """Σ_s weights[s] · ε(streams[s]) over the first ``count`` numbers: float32 [count], summed in float64.
+def weighted_sum(streams: Streams, weights: npt.ArrayLike, count: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Σ_s weights[s] · ε(streams[s]) over the first ``count`` numbers: [count], summed in float64.
 
     The order of the sum is that of the streams, whatever the machine; S × count numbers are never held.
 
@@ -296,9 +332,30 @@ def weighted_sum(streams: Streams, weights: npt.ArrayLike, count: int) -> Tensor
     keys, weights = _keys(streams), np.ascontiguousarray(weights, _f64)
     check_shape("weights", weights, [len(keys)])
     check_range("count", count, low=0)
-    total = np.empty(count, _f32)
-    _weighted_sum(keys, weights, total)
-    return torch.from_numpy(total)
+    total = torch.empty(count, dtype=dtype)
+    _weighted_sum(keys, weights, total.numpy())
+    return total
+
+
+def weighted_moments(
+    streams: Streams,
+    weights: npt.ArrayLike,
+    square_weights: npt.ArrayLike,
+    count: int,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Tensor, Tensor]:
+    """Σ_s weights[s] · ε(streams[s]) and Σ_s square_weights[s] · ε(streams[s])², each [count], at the price of one.
+
+    Else as `weighted_sum`.
+    """
+    keys = _keys(streams)
+    weights, square_weights = (np.ascontiguousarray(each, _f64) for each in (weights, square_weights))
+    check_shape("weights", weights, [len(keys)])
+    check_shape("square_weights", square_weights, [len(keys)])
+    check_range("count", count, low=0)
+    first, second = torch.empty(count, dtype=dtype), torch.empty(count, dtype=dtype)
+    _weighted_moments(keys, weights, square_weights, first.numpy(), second.numpy())
+    return first, second
 
 
 def squared_norms(center: Tensor, sigma: float, streams: Streams, signs: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -307,9 +364,9 @@ def squared_norms(center: Tensor, sigma: float, streams: Streams, signs: npt.Arr
     Raises:
         ShapeError: center is no vector, or streams and signs differ in length.
     """
-    keys, scales = _keys(streams), _scales(sigma, streams, signs)
+    keys, scales = _keys(streams), _scales(sigma, streams, signs, _f32)
     norms = np.empty(len(keys))
-    _squared_norms(_vector(center), scales, keys, norms)
+    _squared_norms(_vector(center.float()), scales, keys, norms)
     return norms
 
 
@@ -320,15 +377,16 @@ def _keys(streams: Streams) -> npt.NDArray[np.uint64]:
     return keys
 
 
-def _scales(sigma: float, streams: Streams, signs: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def _scales(sigma: float, streams: Streams, signs: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[np.floating]:
     scales = np.asarray(signs, _f64) * sigma
     check_shape("signs", scales, [len(streams)])
-    return scales.astype(_f32)
+    return scales.astype(dtype)
 
 
-def _vector(center: Tensor) -> npt.NDArray[np.float32]:
+def _vector(center: Tensor) -> npt.NDArray[np.floating]:
     check_shape("center", center, ["D"])
-    return np.ascontiguousarray(center.detach().numpy(), _f32)
+    array = center.detach().cpu().numpy()
+    return np.ascontiguousarray(array, _f64 if array.dtype == _f64 else _f32)
 
 
 def _numbers(stream: int, count: int, start: int, *, gaussian: bool) -> Tensor:

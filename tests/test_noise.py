@@ -121,6 +121,18 @@ def test_the_bits_are_those_of_every_machine():
     assert hashlib.sha256(b"".join(numbers.tobytes() for numbers in drawn)).hexdigest() == (
         "26f765c8de370a6969759a3a4b2b521cda82bc168b7802662adc0c84a27f68ee"
     )
+    weights, deviations = [0.1, 0.2, 0.3], noise.uniform(5, 5_003)
+    drawn = [
+        noise.perturbed(center.double(), 0.1, streams, signs).numpy(),
+        noise.perturbed(center, deviations, streams, signs).numpy(),
+        noise.perturbed(center.double(), deviations.double(), streams, signs).numpy(),
+        noise.weighted_sum(streams, weights, 5_003, torch.float64).numpy(),
+        *(moment.numpy() for moment in noise.weighted_moments(streams, weights, weights, 5_003)),
+        *(moment.numpy() for moment in noise.weighted_moments(streams, weights, weights, 5_003, torch.float64)),
+    ]
+    assert hashlib.sha256(b"".join(numbers.tobytes() for numbers in drawn)).hexdigest() == (
+        "47da4bcb9cffed1f3a1d442eff8375bc83ca03eddd2e09104dfc862f61f4d84c"
+    )
 
 
 @pytest.mark.slow
@@ -264,11 +276,52 @@ def test_weighted_sum(population, seed):
 
 
 @settings(deadline=None)
+@given(populations, st.floats(0.001, 10), st.sampled_from([torch.float32, torch.float64]))
+def test_perturbed_in_the_precision_of_the_center_with_one_deviation_or_one_for_each_number(population, sigma, dtype):
+    members, size, source = population
+    members = [member for member in members for _ in range(2)]  # neighbours of one stream
+    streams, signs = [s for s, _ in members], np.array([sign for _, sign in members]).reshape(-1, 1)
+    center = noise.normal(source, size).to(dtype) / 3
+    deviations = sigma * (0.5 + noise.uniform(source, size).to(dtype))
+    units, rounding = materialised(streams, size), torch.finfo(dtype).eps
+    for width in (sigma, deviations):
+        expected = center.double().numpy() + np.asarray(width, np.float64) * signs * units
+        rows = noise.perturbed(center, width, streams, signs[:, 0])
+        assert rows.dtype == dtype
+        np.testing.assert_allclose(rows.numpy(), expected, rtol=8 * rounding, atol=40 * rounding * (1 + sigma))
+    equal = torch.full([size], sigma, dtype=dtype)
+    assert torch.equal(
+        noise.perturbed(center, equal, streams, signs[:, 0]), noise.perturbed(center, sigma, streams, signs[:, 0])
+    )
+
+
+@settings(deadline=None)
+@given(populations, st.integers(0, 2**32 - 1), st.sampled_from([torch.float32, torch.float64]))
+def test_weighted_moments(population, seed, dtype):
+    members, size, _ = population
+    streams = [source for source, _ in members]
+    weights, square_weights = np.random.default_rng(seed).standard_normal((2, len(streams)))
+    first, second = noise.weighted_moments(streams, weights, square_weights, size, dtype)
+    assert first.dtype == second.dtype == dtype
+    assert torch.equal(first, noise.weighted_sum(streams, weights, size, dtype))
+    units, rounding = materialised(streams, size), torch.finfo(dtype).eps
+    np.testing.assert_allclose(first.numpy(), weights @ units, rtol=2 * rounding, atol=1e-13)
+    np.testing.assert_allclose(second.numpy(), square_weights @ units**2, rtol=2 * rounding, atol=1e-12)
+
+
+@settings(deadline=None)
 @given(populations, st.integers(1, 2500))
 def test_numbers_do_not_depend_on_how_many_are_made(population, shorter):
     members, size, source = population
     streams, signs, center = [s for s, _ in members], [sign for _, sign in members], noise.normal(source, size)
     cut = min(size, shorter)
+    deviations = noise.uniform(source, size)
+    assert torch.equal(
+        noise.perturbed(center, deviations, streams, signs)[:, :cut],
+        noise.perturbed(center[:cut], deviations[:cut], streams, signs),
+    )
+    whole, part = (noise.weighted_moments(streams, signs, signs, count) for count in (size, cut))
+    assert all(torch.equal(long[:cut], short) for long, short in zip(whole, part, strict=True))
     assert torch.equal(
         noise.perturbed(center, 0.3, streams, signs)[:, :cut], noise.perturbed(center[:cut], 0.3, streams, signs)
     )
@@ -289,8 +342,18 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ShapeError, match="signs"):
         noise.perturbed(torch.zeros(2), 1.0, [1, 2], [1])
     with pytest.raises(ShapeError, match="signs"):
+        noise.perturbed(torch.zeros(2), torch.ones(2), [1, 2], [1])
+    with pytest.raises(ShapeError, match="sigma"):
+        noise.perturbed(torch.zeros(2), torch.ones(3), [1], [1])
+    with pytest.raises(ShapeError, match="signs"):
         noise.squared_norms(torch.zeros(2), 1.0, [1, 2], [1])
     with pytest.raises(ShapeError, match="weights"):
         noise.weighted_sum([1, 2], [1.0], 3)
+    with pytest.raises(ShapeError, match="weights"):
+        noise.weighted_moments([1, 2], [1.0], [1.0, 2.0], 3)
+    with pytest.raises(ShapeError, match="square_weights"):
+        noise.weighted_moments([1, 2], [1.0, 2.0], [1.0], 3)
+    with pytest.raises(ArgumentError, match="count"):
+        noise.weighted_moments([1], [1.0], [1.0], -3)
     with pytest.raises(ShapeError, match="streams"):
         noise.weighted_sum(np.zeros((2, 2), np.uint64), [1.0, 2.0], 3)

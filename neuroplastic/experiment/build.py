@@ -20,7 +20,7 @@ from neuroplastic.plastic import ConvolutionalFront, rules
 from neuroplastic.plastic.kernels import NUMERICS
 from neuroplastic.plastic.network import PlasticNetwork
 from neuroplastic.plastic.rules import Rule
-from neuroplastic.search import strategies
+from neuroplastic.search import adapted, strategies
 from neuroplastic.search.base import Strategy
 from neuroplastic.tasks.bodies import env_metadata
 from neuroplastic.tasks.lives import LifeRules
@@ -75,7 +75,7 @@ def versions() -> dict[str, str]:
 
 def strategy_of(recipe: Recipe) -> tuple[Callable, dict[str, Any]]:
     """What makes the recipe's strategy, and the options for it."""
-    make = resolve(recipe.search.name, strategies, Strategy, "search.name")
+    make = adapted(recipe.search.name) or resolve(recipe.search.name, strategies, Strategy, "search.name")
     return make, constructor_options(make, recipe.search.options, "search", ours=("center", "seed"))
 
 

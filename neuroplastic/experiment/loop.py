@@ -62,7 +62,8 @@ def evolve(folder: RunFolder, reporter: Reporter) -> bool:
     """Runs the folder's recipe to its last generation, from its newest checkpoint if it has one.
 
     Returns:
-        True when the run is complete; False when it was asked to stop, with a checkpoint of all it found.
+        True when the run is complete, or its search says that going on is pointless; False when it was asked to stop,
+        with a checkpoint of all it found.
 
     Raises:
         RecipeError, ArgumentError, SpaceError, MissingExtraError: before work starts.
@@ -95,6 +96,9 @@ def evolve(folder: RunFolder, reporter: Reporter) -> bool:
         saved = time.monotonic()
         try:
             while learner.generation < recipe.generations:
+                if learner.stopped:
+                    reporter.note(f"the search ends at generation {learner.generation}: {learner.stopped}")
+                    break
                 stop.check()
                 metrics = learner.step()
                 folder.log(metrics)

@@ -60,7 +60,7 @@ def constructor_options(make: Callable, given: Mapping[str, Any], key: str, ours
     """``given`` completed by the defaults of the parameters of ``make``, types checked strictly.
 
     Args:
-        make: a class or function with annotated parameters.
+        make: a class or function with annotated parameters; what it takes as ``**options`` it checks itself.
         given: what the recipe says.
         key: of the recipe's section, for messages.
         ours: parameters that recipes do not set.
@@ -70,14 +70,17 @@ def constructor_options(make: Callable, given: Mapping[str, Any], key: str, ours
     """
     target = make.__init__ if inspect.isclass(make) else make
     hints = typing.get_type_hints(target)
+    parameters = inspect.signature(make).parameters
     fields: dict[str, Any] = {
         name: (hints.get(name, Any), ... if parameter.default is parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(make).parameters.items()
+        for name, parameter in parameters.items()
         if name not in ours and parameter.kind is not parameter.VAR_KEYWORD
     }
-    model = create_model("Options", __config__=ConfigDict(strict=True, extra="forbid"), **fields)
+    others = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    config = ConfigDict(strict=True, extra="allow" if others else "forbid")
+    model = create_model("Options", __config__=config, **fields)
     try:
         checked = model.model_validate(dict(given))
     except ValidationError as error:
         refuse(error, lambda _: fields, prefix=f"{key}.")
-    return {name: getattr(checked, name) for name in fields}
+    return {name: getattr(checked, name) for name in fields} | (checked.model_extra or {})

@@ -29,6 +29,10 @@ FREE = (
 """Keys of a recipe that may change when a run goes on: they do not touch its numbers."""
 
 
+OURS = ("neuroplastic_envs:", "ipop:", "evotorch:", "cma:")
+"""What names with a colon begin with that load no code but this project's, or of libraries it knows."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -162,7 +166,7 @@ class Recipe(_Section):
         return [
             f"{key} = {name!r}"
             for key, name in names.items()
-            if ":" in name and not name.startswith("neuroplastic_envs:")
+            if ":" in name and not name.startswith(OURS)
         ]
 
 

@@ -43,6 +43,11 @@ class Learner(Protocol):
 
     def load_state_dict(self, state: State) -> None: ...
 
+    @property
+    def stopped(self) -> str | None:
+        """Why going on is pointless; None while it is not."""
+        ...
+
     def found(self) -> dict[str, Found]:
         """What was found so far: ``center`` (what is shipped unless asked otherwise) and ``best``."""
         ...

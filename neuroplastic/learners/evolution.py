@@ -152,6 +152,10 @@ class Evolution:
         winner = candidates[int(means.argmax())].clone()  # on a tie the best so far
         return Found(winner, self.statistics), tried
 
+    @property
+    def stopped(self) -> str | None:
+        return self.strategy.stopped
+
     def found(self) -> dict[str, Found]:
         return {"center": Found(self.strategy.center, self.statistics), "best": self.best}
 

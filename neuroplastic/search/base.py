@@ -5,17 +5,19 @@ P population, D genome length, p members asked for. Fitness is maximised; NaN me
 
 from __future__ import annotations
 
+import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from neuroplastic.errors import ArgumentError, OrderError, check_shape
+from neuroplastic.errors import ArgumentError, OrderError, SearchWarning, check_shape
 from neuroplastic.noise import perturbed, squared_norms
 
 Index = Sequence[int] | npt.NDArray[np.integer]
@@ -31,7 +33,7 @@ class Population(ABC):
 
     @abstractmethod
     def rows(self, index: Index) -> Tensor:
-        """Members ``index`` [p], each 0 <= i < P: float32 [p, D]. A row does not depend on what else is asked for.
+        """Members ``index`` [p], each 0 <= i < P: [p, D]. A row does not depend on what else is asked for.
 
         Raises:
             ArgumentError: there is no such member.
@@ -56,25 +58,27 @@ class DensePopulation(Population):
 
 @dataclass(frozen=True, eq=False)
 class SampledPopulation(Population):
-    """Members center + sigma · sign · ε(stream), as small as one center and P integers.
+    """Members center + sigma · sign · ε(stream), as small as a vector or two and P integers.
 
     Attributes:
-        center: float32 [D].
-        sigma: standard deviation.
+        center: float32 or float64 [D], on any device.
+        sigma: standard deviation, one for all numbers or one for each [D].
         streams: [P] of `neuroplastic.noise`; members of one stream are cheapest as neighbours.
         signs: [P], +1 and -1 for an antithetic pair, 0 for the center itself.
 
     Raises:
-        ShapeError: center is no vector, or streams and signs differ in length.
+        ShapeError: center is no vector, sigma has another length, or streams and signs differ in length.
     """
 
     center: Tensor
-    sigma: float
+    sigma: float | Tensor
     streams: npt.NDArray[np.uint64]
     signs: npt.NDArray[np.int8]
 
     def __post_init__(self) -> None:
         check_shape("center", self.center, ["D"])
+        if isinstance(self.sigma, Tensor):
+            check_shape("sigma", self.sigma, list(self.center.shape))
         check_shape("streams", self.streams, ["P"])
         check_shape("signs", self.signs, [len(self.streams)])
 
@@ -83,11 +87,53 @@ class SampledPopulation(Population):
 
     def rows(self, index: Index) -> Tensor:
         members = _members(index, len(self))
-        return perturbed(self.center, self.sigma, self.streams[members], self.signs[members])
+        rows = perturbed(self.center, self.sigma, self.streams[members], self.signs[members])
+        return rows.to(self.center.device)
 
     def mean_squares(self) -> npt.NDArray[np.float64]:
-        """mean(h²) of each member h, without making it: [P]."""
+        """mean(h²) of each member h, without making them all: [P]."""
+        if isinstance(self.sigma, Tensor):
+            return np.array([float(self.rows([member]).double().square().mean()) for member in range(len(self))])
         return squared_norms(self.center, self.sigma, self.streams, self.signs) / len(self.center)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Between which numbers the search stays, the same for all D; None: no bound.
+
+    Raises:
+        ArgumentError: a bound is NaN, or the lower one is not below the upper one.
+    """
+
+    lower: float | None = None
+    upper: float | None = None
+
+    def __post_init__(self) -> None:
+        lower = -math.inf if self.lower is None else self.lower
+        upper = math.inf if self.upper is None else self.upper
+        if not lower < upper:
+            raise ArgumentError(f"lower, upper: expected lower < upper; got {self.lower} and {self.upper}")
+
+    def __bool__(self) -> bool:
+        return self.lower is not None or self.upper is not None
+
+    def nearest(self, numbers: Tensor) -> Tensor:
+        """The nearest numbers within the bounds."""
+        return numbers.clamp(self.lower, self.upper) if self else numbers
+
+
+@dataclass(frozen=True, eq=False)
+class BoundedPopulation(Population):
+    """A population whose numbers are moved to the nearest ones within bounds."""
+
+    population: Population
+    bounds: Bounds
+
+    def __len__(self) -> int:
+        return len(self.population)
+
+    def rows(self, index: Index) -> Tensor:
+        return self.bounds.nearest(self.population.rows(index))
 
 
 class Strategy(ABC):
@@ -97,18 +143,34 @@ class Strategy(ABC):
     saves between `ask` and `tell` asks again after loading, and gets the same one.
 
     Attributes:
-        center: float32 [D], what the search would return now. Replaced by `tell`, never changed in place.
+        center: [D], what the search would return now, in the precision and on the device of the first one. Replaced by
+            `tell`, never changed in place.
+        bounds: members are tried at their nearest points within them and learned from as they were drawn; after each
+            `tell` the center is moved to its own.
+        growing: tensors of `state_dict` whose first dimension may have any length.
+        summary: when to use it, in a line.
+        paper: where it is described.
     """
 
     center: Tensor
+    bounds: Bounds = Bounds()
+    growing: ClassVar[frozenset[str]] = frozenset()
+    summary: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
     _asked: Population | None = None
+    _flat: bool = False
+
+    @classmethod
+    def megabytes(cls, size: int, population: int) -> float:
+        """Memory that the search itself takes at D = ``size``, rows that are being tried not counted; NaN: unknown."""
+        return math.nan
 
     @final
     def ask(self) -> Population:
         """The population to try next; the same one until `tell`."""
         if self._asked is None:
             self._asked = self._sample()
-        return self._asked
+        return BoundedPopulation(self._asked, self.bounds) if self.bounds else self._asked
 
     @final
     def tell(self, fitness: npt.ArrayLike | Tensor) -> None:
@@ -118,6 +180,9 @@ class Strategy(ABC):
             OrderError: no population was asked for since the last `tell`.
             ShapeError: not one number for each member.
             DivergenceError: the center would not be finite; it stays as it is.
+
+        Warns:
+            SearchWarning: once, if all members are equally fit, or all failed: nothing can be learned from that.
         """
         if self._asked is None:
             raise OrderError(
@@ -125,8 +190,18 @@ class Strategy(ABC):
             )
         numbers = torch.as_tensor(fitness, dtype=torch.float64, device="cpu").detach().numpy()
         check_shape("fitness", numbers, [len(self._asked)])
+        if not self._flat and len(numbers) > 1 and len(np.unique(numbers)) == 1:
+            what = "all of a generation failed" if np.isnan(numbers[0]) else f"all of a generation got {numbers[0]:g}"
+            warnings.warn(f"{type(self).__name__}: {what}; nothing can be learned from that", SearchWarning, 2)
+            self._flat = True
         self._learn(self._asked, numbers)
+        self.center = self.bounds.nearest(self.center)
         self._asked = None
+
+    @property
+    def stopped(self) -> str | None:
+        """Why going on is pointless; None while it is not, and of a strategy that cannot tell."""
+        return None
 
     @final
     def load_state_dict(self, state: Mapping[str, Tensor | int | float | str]) -> None:
@@ -145,8 +220,9 @@ class Strategy(ABC):
             if not isinstance(value, type(own)):
                 raise ArgumentError(f"state[{name!r}]: expected {type(own).__name__}; got {type(value).__name__}")
             if isinstance(value, Tensor) and isinstance(own, Tensor):
-                check_shape(f"state[{name!r}]", value, list(own.shape))
-                value = value.detach().to(own.dtype, copy=True)
+                grows = name in self.growing
+                check_shape(f"state[{name!r}]", value, ["N" if grows else len(own), *own.shape[1:]] if own.ndim else [])
+                value = value.detach().to(own.device, own.dtype, copy=True)
             copy[name] = value
         self._load(copy)
         self._asked = None
@@ -170,15 +246,18 @@ class Strategy(ABC):
         """``state`` has the entries, types and shapes of `state_dict`, and is nobody else's."""
 
 
-def first_center(center: Tensor) -> Tensor:
-    """A copy of the vector that a search starts from: float32 [D].
+def first_center(center: Tensor, *dtypes: torch.dtype) -> Tensor:
+    """A copy of the vector that a search starts from: [D], in its precision if that is one of ``dtypes``.
+
+    Without any, or if it is another, in float32, or the first of ``dtypes``.
 
     Raises:
         ShapeError: it is no vector.
         ArgumentError: it is empty, or not finite.
     """
     check_shape("center", center, ["D"])
-    center = center.detach().to("cpu", torch.float32, copy=True)
+    dtypes = dtypes or (torch.float32,)
+    center = center.detach().to(center.dtype if center.dtype in dtypes else dtypes[0], copy=True)
     if not len(center) or not torch.isfinite(center).all():
         raise ArgumentError(f"center: expected at least one number, and all finite; got {center}")
     return center

@@ -11,14 +11,19 @@ from neuroplastic.errors import check_range
 class SGD:
     """The gradient itself, or with momentum μ its running sum v ← μ v + g.
 
+    Args:
+        size: D.
+        momentum: μ.
+        like: the precision and device of the gradients; None: float32 on the CPU. The same for all optimizers.
+
     Raises:
         ArgumentError: momentum is not in [0, 1].
     """
 
-    def __init__(self, size: int, momentum: float = 0.0) -> None:
+    def __init__(self, size: int, momentum: float = 0.0, *, like: Tensor | None = None) -> None:
         check_range("momentum", momentum, low=0, high=1)
         self.momentum = momentum
-        self.v = torch.zeros(size if momentum else 0)
+        self.v = _zeros(size if momentum else 0, like)
 
     def step(self, gradient: Tensor, learning_rate: float) -> Tensor:
         if self.momentum:
@@ -37,8 +42,8 @@ class Adam:
 
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
-    def __init__(self, size: int) -> None:
-        self.t, self.m, self.v = 0, torch.zeros(size), torch.zeros(size)
+    def __init__(self, size: int, *, like: Tensor | None = None) -> None:
+        self.t, self.m, self.v = 0, _zeros(size, like), _zeros(size, like)
 
     def step(self, gradient: Tensor, learning_rate: float) -> Tensor:
         self.t += 1
@@ -52,3 +57,48 @@ class Adam:
 
     def load_state_dict(self, state: dict) -> None:
         self.t, self.m, self.v = state["t"], state["m"], state["v"]
+
+
+class ClipUp:
+    """Toklu, Liskowski & Srivastava 2020: steps of a length that the scale of the gradient does not change.
+
+    Args:
+        size: D.
+        max_speed: no step is longer; the paper sets the learning rate to half of it.
+        momentum: m.
+
+    Raises:
+        ArgumentError: max_speed is not above 0, or momentum not in [0, 1].
+    """
+
+    def __init__(self, size: int, max_speed: float, momentum: float = 0.9, *, like: Tensor | None = None) -> None:
+        check_range("max_speed", max_speed, low=0, above=True)
+        check_range("momentum", momentum, low=0, high=1)
+        self.max_speed, self.momentum = max_speed, momentum
+        self.v = _zeros(size, like)
+
+    def step(self, gradient: Tensor, learning_rate: float) -> Tensor:
+        # v' = m v + α g/|g|; no gradient has no direction
+        v = self.momentum * self.v
+        length = _norm(gradient)
+        if length:
+            v = v + gradient * (learning_rate / length)
+        # v = v' if |v'| <= v_max, else v_max v'/|v'|
+        speed = _norm(v)
+        self.v = v * (self.max_speed / speed) if speed > self.max_speed else v
+        return self.v
+
+    def state_dict(self) -> dict[str, Tensor | int]:
+        return {"v": self.v}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.v = state["v"]
+
+
+def _zeros(size: int, like: Tensor | None) -> Tensor:
+    return torch.zeros(size) if like is None else like.new_zeros(size)
+
+
+def _norm(vector: Tensor) -> float:
+    """|vector| in float64, where squares of float32 neither overflow nor vanish."""
+    return float(torch.linalg.vector_norm(vector, dtype=torch.float64))

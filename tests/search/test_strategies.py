@@ -23,6 +23,11 @@ VARIANTS = [
     ("openai-es", {"momentum": 0.9, "sigma_decay": 0.9, "sigma_min": 0.05, "learning_rate_decay": 0.9}),
     ("openai-es", {"optimizer": "adam", "weight_decay": 0.1, "penalty": 0.01, "shaping": "centered-rank+z-score"}),
     ("openai-es", {"shaping": "z-score", "learning_rate": 0.05}),
+    ("pgpe", {"optimizer": "adam", "learning_rate": 0.1, "sigma_max_change": 0.05}),
+    ("snes", {"lower": -1.0, "upper": 1.0}),
+    ("cma-es", {"active": False, "lower": -1.0, "upper": 2.0}),
+    ("ipop:cma-es", {"tol_fun": 10.0, "sigma": 0.001, "factor": 1}),
+    ("genetic", {"selection": "truncation", "crossover": "uniform", "elites": 3}),
 ]
 
 
@@ -210,7 +215,7 @@ def test_it_goes_up(make):
 
 
 @pytest.mark.parametrize("name", strategies)
-@pytest.mark.parametrize("options", [{"population": 0}, {"sigma": 0.0}, {"sigma": -1.0}, {"sigma": float("nan")}])
+@pytest.mark.parametrize("options", [{"population": -1}, {"sigma": 0.0}, {"sigma": -1.0}, {"sigma": float("nan")}])
 def test_options_out_of_range_are_refused(name, options):
     with pytest.raises(ArgumentError, match=f"{next(iter(options))}: expected"):
         strategies[name](torch.zeros(D), **options)
