@@ -3,7 +3,8 @@
 All drive by turns, in one thread: gas now and then, steering at random, each held for ten frames, for whole episodes. A
 second is one of CPU time. The whole Hebbian agent-step is the recipe `carracing-hebbian` (84 × 84 pictures,
 convolutions, three plastic layers, births, rewards), its patience off, against the stock environment stepped with the
-same network in plain torch.
+same network in plain torch. EnvPool's CarRacing-v3 takes part if it is installed (`pip install '.[bench]'`), 8 cars and
+one thread too; its cars go on at once on another track when they have ended.
 
 The last table says where the time of such an agent-step goes, beside what each part takes at least on this machine,
 measured in the same run: parts where they are used, floors by themselves and at their best. Physics and tiles are one
@@ -14,6 +15,7 @@ large matrices.
 """
 
 import argparse
+import importlib.util
 import json
 import math
 import time
@@ -72,6 +74,14 @@ def one_by_one(env: gymnasium.Env, seed: int, actions: np.ndarray) -> int:
         if env.step(action)[2]:
             return step + 1
     return len(actions)
+
+
+def pooled(env: Any, actions: np.ndarray) -> int:
+    """EnvPool, which chooses its tracks by itself."""
+    env.reset()
+    for action in actions:
+        env.step(action)
+    return len(actions) * ROWS
 
 
 def resets(env: Any, seed: int) -> int:
@@ -294,6 +304,9 @@ def main() -> None:
     rng, rounds = np.random.default_rng(), 2 if arguments.quick else 5
 
     eight, stock, live = CarRacingVectorEnv(ROWS), gymnasium.make("CarRacing-v3"), hebbian(2 * ROWS)
+    pool = None
+    if importlib.util.find_spec("envpool"):
+        pool = importlib.import_module("envpool").make_gymnasium("CarRacing-v3", num_envs=ROWS, num_threads=1)
     taken: dict[str, list[float]] = {}
     for number in range(rounds + 1):  # the first warms up
         seed, actions = int(rng.integers(2**30)), driving(rng, 1000 if number else 20)
@@ -305,6 +318,8 @@ def main() -> None:
             "ours, reset": partial(resets, eight, seed + 7),
             "stock, reset": partial(resets, stock, seed + 7),
         }
+        if pool:
+            contest["EnvPool"] = partial(pooled, pool, actions)
         for name, run in contest.items():
             spent = timed(run)
             if number:
@@ -312,7 +327,7 @@ def main() -> None:
 
     medians = {name: float(np.median(spent)) for name, spent in taken.items()}
     pairs = [("stock", f"ours, {ROWS} cars"), ("stock, torch agent", "ours, Hebbian agent")]
-    pairs += [("stock, reset", "ours, reset")]
+    pairs += [("stock, reset", "ours, reset")] + [("EnvPool", f"ours, {ROWS} cars")] * bool(pool)
     ratios = {f"{slow} / {fast}": float(np.median(np.divide(taken[slow], taken[fast]))) for slow, fast in pairs}
     print(f"{'':40}{'µs':>9}")
     for name, spent in medians.items():

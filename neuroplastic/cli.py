@@ -84,6 +84,29 @@ def recipes(
 
 
 @app.command()
+def strategies(
+    size: Annotated[int, typer.Option(help="Numbers in a genome, D.", min=1)] = 61_440,
+    population: Annotated[int, typer.Option(help="Members of a generation, P.", min=2)] = 200,
+) -> None:
+    """What can search: name, when to use it, memory at a genome's length, and the paper.
+
+    A recipe names one by search.name; evotorch:NAME and cma:CMA are those of other libraries, module:Class is yours.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from neuroplastic import search
+
+    table = Table(
+        "search.name", "use it", f"MB at D = {size:,}", "paper", box=None, header_style="bold", pad_edge=False
+    )
+    for name, strategy in search.strategies.items():
+        needed = strategy.megabytes(size, population)
+        table.add_row(name, strategy.summary, "-" if needed != needed else f"{needed:,.1f}", strategy.paper)
+    Console().print(table)
+
+
+@app.command()
 def evolve(
     recipe: Annotated[str | None, typer.Argument(help="A recipe's name, or a .toml file of yours.")] = None,
     overrides: Annotated[

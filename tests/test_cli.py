@@ -1,5 +1,6 @@
 """The command line as people type it."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 import tomli_w
+from safetensors.torch import load_file
 
 from neuroplastic import cli
 
@@ -175,3 +177,32 @@ def test_other_mistakes(neuroplastic: Typed, recipe: Path) -> None:
         assert result.code == 1, words
         assert message in result.err, words
         assert "Traceback" not in result.err, words
+
+
+def test_strategies_are_listed(neuroplastic: Typed) -> None:
+    shown = neuroplastic("strategies", "--size", "20")
+    assert shown.code == 0
+    for name in ("openai-es", "pgpe", "cma-es", "ipop:cma-es", "random"):
+        assert name in shown.out
+
+
+def test_a_searcher_of_another_library_evolves_and_goes_on(neuroplastic: Typed, tiny: dict[str, Any]) -> None:
+    for name, options in (("evotorch:SNES", {"stdev_init": 0.3}), ("cma:CMA", {"sigma": 0.3})):
+        tiny["search"] = {"name": name, "population": 8, **options}
+        whole, parts = Path("whole"), Path("parts")
+        for number, (folder, generations) in enumerate(((whole, 4), (parts, 2), (parts, 4))):
+            recipe = Path(f"{number}.toml")
+            recipe.write_text(tomli_w.dumps(tiny | {"generations": generations}))
+            go_on = folder == parts and generations == 4
+            words = ["--resume", folder, "generations=4"] if go_on else [recipe, "--run", folder]
+            assert neuroplastic("evolve", *words).code == 0
+        for file in ("center.safetensors", "best.safetensors"):
+            assert load_file(whole / file)["genome"].equal(load_file(parts / file)["genome"])
+        for folder in (whole, parts):
+            shutil.rmtree(folder)
+
+
+def test_a_searcher_that_is_not_there_is_refused(neuroplastic: Typed) -> None:
+    refused = neuroplastic("evolve", "cartpole-hebbian", "search.name=evotorch:SNSE")
+    assert refused.code == 1
+    assert "did you mean 'SNES'" in refused.err

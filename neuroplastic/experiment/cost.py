@@ -62,7 +62,8 @@ def run_cost(recipe: Recipe, population: int, done: int = 0) -> tuple[int, float
 
 def nominal_steps(recipe: Recipe) -> float:
     """Environment steps of a whole run at most; NaN for a strategy that does not say its population in the recipe."""
-    return run_cost(recipe, strategy_of(recipe)[1].get("population") or float("nan"))[1]
+    population = strategy_of(recipe)[1].get("population")
+    return run_cost(recipe, population)[1] if population else float("nan")
 
 
 def measure_cost(recipe: Recipe, task: RolloutTask, learner: Evolution, steps: int = 100) -> Cost:

@@ -87,12 +87,13 @@ class RecipeProblem(evotorch.Problem):
             self.statistics = self.statistics.merge(tried.statistics.total())
 
     def agent(self, values: Any) -> Agent:
-        """A member [D] as an agent, to be saved, evaluated and replayed.
+        """A member, as its numbers [D] or as a ``Solution``, as an agent: to be saved, evaluated and replayed.
 
         Raises:
             ShapeError: it has another length.
         """
-        genome = torch.as_tensor(np.array(values), dtype=torch.float32)
+        numbers = torch.as_tensor(values.values if isinstance(values, evotorch.Solution) else values)
+        genome = numbers.as_subclass(Tensor).detach().to("cpu", torch.float32, copy=True)
         check_shape("values", genome, [self._task.layout.size])
         return Agent(genome, self.recipe, self._task.layout, self._batches, self.statistics)
 

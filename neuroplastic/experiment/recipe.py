@@ -163,11 +163,7 @@ class Recipe(_Section):
     def code_of_others(self) -> list[str]:
         """The names in this recipe that load code from outside this project."""
         names = {"search.name": self.search.name, "rule.name": self.rule.name, "task.env": self.task.env}
-        return [
-            f"{key} = {name!r}"
-            for key, name in names.items()
-            if ":" in name and not name.startswith(OURS)
-        ]
+        return [f"{key} = {name!r}" for key, name in names.items() if ":" in name and not name.startswith(OURS)]
 
 
 def parse_recipe(values: Mapping[str, Any]) -> Recipe:

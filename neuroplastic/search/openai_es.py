@@ -44,6 +44,13 @@ class OpenAIES(Strategy):
         UnknownNameError: no such optimizer or shaping.
     """
 
+    summary = "long genomes and noisy fitness: one step size, many workers; what Hebbian rules were evolved with"
+    paper = "Salimans et al. 2017"
+
+    @classmethod
+    def megabytes(cls, size: int, population: int) -> float:
+        return 4 * 8 * size / 1e6  # measured: rows that are being made included
+
     def __init__(
         self,
         center: Tensor,

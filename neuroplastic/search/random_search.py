@@ -25,6 +25,13 @@ class RandomSearch(Strategy):
         ArgumentError: a value out of its range.
     """
 
+    summary = "the control: what a search finds must be better than this finds at equal evaluations"
+    paper = "-"
+
+    @classmethod
+    def megabytes(cls, size: int, population: int) -> float:
+        return 4 * 2 * size / 1e6
+
     def __init__(self, center: Tensor, *, population: int = 200, sigma: float = 1.0, seed: int = 0) -> None:
         check_range("population", population, low=1)
         check_range("sigma", sigma, low=0, above=True)

@@ -1,5 +1,6 @@
 """What every registered strategy keeps. Registering one tests it."""
 
+import inspect
 import json
 import pickle
 from collections.abc import Callable
@@ -219,3 +220,22 @@ def test_it_goes_up(make):
 def test_options_out_of_range_are_refused(name, options):
     with pytest.raises(ArgumentError, match=f"{next(iter(options))}: expected"):
         strategies[name](torch.zeros(D), **options)
+
+
+@pytest.mark.parametrize("name", strategies)
+def test_it_says_when_to_use_it_what_it_takes_and_where_it_is_from(name):
+    strategy = strategies[name]
+    assert strategy.summary
+    assert strategy.paper
+    assert 0 < strategy.megabytes(100, 20) <= strategy.megabytes(1000, 20)
+
+
+@pytest.mark.parametrize("name", strategies)
+def test_members_stay_within_bounds(name):
+    if "lower" not in inspect.signature(strategies[name]).parameters:
+        pytest.skip("it has no bounds")
+    strategy = strategies[name](torch.zeros(D), population=20, lower=-0.25, upper=0.25)
+    for _ in range(30):
+        rows = generation(strategy)
+        assert float(rows.abs().max()) <= 0.25
+        assert float(strategy.center.abs().max()) <= 0.25

@@ -18,7 +18,7 @@ Action = NDArray[np.float32] | int
 
 
 class CarRacingEnv(gymnasium.Env[NDArray[Any], Action]):
-    """Gymnasium's CarRacing-v3, some eighty times faster: the same tracks, physics and rewards, the same picture.
+    """Gymnasium's CarRacing-v3, some hundred times faster: the same tracks, physics and rewards, the same picture.
 
     A car drives on a winding road that it sees from above. Neither Box2D nor pygame is needed: track, physics and
     picture are compiled code of this package, bit for bit those of ``CarRacing-v3`` (Gymnasium 1.4 with Box2D 2.3.10)
