@@ -47,8 +47,9 @@ class RandomSearch(Strategy):
         )
 
     def _learn(self, population: Population, fitness: npt.NDArray[np.float64]) -> None:
-        if not np.isnan(fitness).all():
-            first = int(np.nanargmax(fitness))
+        valid = np.flatnonzero(~np.isnan(fitness))
+        if len(valid):
+            first = int(valid[fitness[valid].argmax()])  # np.nanargmax takes NaN for -inf
             if not fitness[first] <= self.best:
                 self.best, self.center = float(fitness[first]), population.rows([first])[0]
         self.generation += 1
