@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from neuroplastic.errors import ArgumentError, OrderError, SearchWarning, check_shape
+from neuroplastic.errors import ArgumentError, DivergenceError, OrderError, SearchWarning, check_shape
 from neuroplastic.noise import perturbed, squared_norms
 
 Index = Sequence[int] | npt.NDArray[np.integer]
@@ -92,7 +92,7 @@ class SampledPopulation(Population):
 
     def mean_squares(self) -> npt.NDArray[np.float64]:
         """mean(h²) of each member h, without making them all: [P]."""
-        if isinstance(self.sigma, Tensor):
+        if isinstance(self.sigma, Tensor) or self.center.dtype == torch.float64:
             return np.array([float(self.rows([member]).double().square().mean()) for member in range(len(self))])
         return squared_norms(self.center, self.sigma, self.streams, self.signs) / len(self.center)
 
@@ -145,8 +145,11 @@ class Strategy(ABC):
     Attributes:
         center: [D], what the search would return now, in the precision and on the device of the first one. Replaced by
             `tell`, never changed in place.
-        bounds: members are tried at their nearest points within them and learned from as they were drawn; after each
-            `tell` the center is moved to its own.
+        bounds: members are tried at their nearest points within them, and learned from as they were drawn (PGPE, SNES);
+            unless a search keeps them by itself: CMA-ES and xNES fold space (`folding`) and learn from what was drawn
+            before, the genetic algorithm moves the genes of children and breeds from those. After each `tell` the
+            center is moved to its nearest point.
+        ordinal: whether the order of fitness is all that counts for what is proposed and returned.
         growing: tensors of `state_dict` whose first dimension may have any length.
         summary: when to use it, in a line.
         paper: where it is described.
@@ -154,6 +157,7 @@ class Strategy(ABC):
 
     center: Tensor
     bounds: Bounds = Bounds()
+    ordinal: bool = False
     growing: ClassVar[frozenset[str]] = frozenset()
     summary: ClassVar[str] = ""
     paper: ClassVar[str] = ""
@@ -246,21 +250,23 @@ class Strategy(ABC):
         """``state`` has the entries, types and shapes of `state_dict`, and is nobody else's."""
 
 
-def first_center(center: Tensor, *dtypes: torch.dtype) -> Tensor:
-    """A copy of the vector that a search starts from: [D], in its precision if that is one of ``dtypes``.
-
-    Without any, or if it is another, in float32, or the first of ``dtypes``.
+def first_center(center: Tensor) -> Tensor:
+    """A copy of the vector that a search starts from: [D], in float64 if it is, else in float32.
 
     Raises:
         ShapeError: it is no vector.
         ArgumentError: it is empty, or not finite.
     """
     check_shape("center", center, ["D"])
-    dtypes = dtypes or (torch.float32,)
-    center = center.detach().to(center.dtype if center.dtype in dtypes else dtypes[0], copy=True)
+    center = center.detach().to(torch.float64 if center.dtype == torch.float64 else torch.float32, copy=True)
     if not len(center) or not torch.isfinite(center).all():
         raise ArgumentError(f"center: expected at least one number, and all finite; got {center}")
     return center
+
+
+def diverged(wrong: int, generation: int) -> DivergenceError:
+    """The error for a center of which so many numbers would not be finite."""
+    return DivergenceError(f"center: expected finite numbers after generation {generation}; got {wrong} that are not")
 
 
 def _members(index: Index, population: int) -> npt.NDArray[np.int64]:

@@ -16,15 +16,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from neuroplastic.errors import ArgumentError, DivergenceError, check_range
 from neuroplastic.noise import stream
-from neuroplastic.search.base import Bounds, Population, State, Strategy, first_center
+from neuroplastic.search.base import Bounds, Population, State
 from neuroplastic.search.covariance import Covariance, DiagonalCovariance, FullCovariance
-from neuroplastic.search.folding import Fold, FoldedPopulation
+from neuroplastic.search.gaussian import FoldedGaussian, default_population
+from neuroplastic.search.memory import MAX_MEGABYTES
 from neuroplastic.search.ranking import Ranking
-from neuroplastic.search.stopping import History, spread_reason
-
-WIDEST, NARROWEST = 1e30, 1e-200  # standard deviations, so that rows stay finite in float32
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ class Constants:
         )
 
 
-class CMAES(Strategy):
+class CMAES(FoldedGaussian):
     """Hansen 2016, with its defaults; c_m = 1 (54).
 
     All numbers are kept in float64; rows and ``center`` are rounded to the precision of the center that was given.
@@ -109,7 +106,6 @@ class CMAES(Strategy):
 
     summary = "up to some thousand numbers, entangled or of very different scales: the fewest evaluations"
     paper = "Hansen 2016, The CMA Evolution Strategy: A Tutorial, arXiv 1604.00772"
-    growing = frozenset({"history"})
     parts: ClassVar[type[Covariance]] = FullCovariance
 
     def __init__(
@@ -123,54 +119,32 @@ class CMAES(Strategy):
         upper: float | None = None,
         tol_x: float = 1e-12,
         tol_fun: float = 1e-12,
-        max_megabytes: int = 2048,
+        max_megabytes: int = MAX_MEGABYTES,
         seed: int = 0,
     ) -> None:
-        check_range("sigma", sigma, low=0, high=WIDEST, above=True)
-        check_range("tol_x", tol_x, low=0)
-        check_range("tol_fun", tol_fun, low=0)
-        self.center = first_center(center, torch.float32, torch.float64)
-        n, device = len(self.center), self.center.device
-        self.population = checked_population(population, n)
-        check_memory(type(self), n, self.population, max_megabytes)
-
-        self.bounds = Bounds(lower, upper)
-        self.fold = Fold.at(self.bounds, sigma)
-        self.center = self.bounds.nearest(self.center)
-        self.mean = self.fold.inverse(self.center.to(torch.float64, copy=True))
-        self.covariance = self.parts(n, device)
+        super().__init__(center, population, sigma, Bounds(lower, upper), tol_x, tol_fun, max_megabytes, seed)
+        n = len(self.mean)
+        self.covariance = self.parts(n, self.mean.device)
         self.constants = Constants.of(n, self.population, active, self.parts.speed(n))
-        self.first_sigma, self.sigma, self.tol_x = sigma, float(sigma), tol_x
         self.path_sigma, self.path = torch.zeros_like(self.mean), torch.zeros_like(self.mean)
-        self.history = History(n, self.population, tol_fun)
-        self.seed, self.generation = seed, 0
 
     @classmethod
     def megabytes(cls, size: int, population: int) -> float:
         return cls.parts.megabytes(size, population or default_population(size))
 
-    def _sample(self) -> Population:
+    def _draw(self) -> Population:
         source = partial(stream, self.seed, "cma-es", self.generation)
-        drawn = self.covariance.sample(self.mean, self.sigma, self.center.dtype, self.population, source)  # (38)–(40)
-        return FoldedPopulation(drawn, self.fold) if self.bounds else drawn
+        return self.covariance.sample(self.mean, self.sigma, self.center.dtype, self.population, source)  # (38)–(40)
 
-    def _learn(self, population: Population, fitness: npt.NDArray[np.float64]) -> None:
-        ranking = Ranking(fitness)
-        if not ranking.same:
-            self._update(population.population if isinstance(population, FoldedPopulation) else population, ranking)
-        self.history.add(ranking)
-        self.generation += 1
-
-    def _update(self, population: Population, ranking: Ranking) -> None:
+    def _update(self, drawn: Population, ranking: Ranking) -> None:
         k, C, n = self.constants, self.covariance, len(self.mean)
         positive, weights = ranking.give(k.positive), ranking.give(k.weights)
         scaled, bad = weights.copy(), (weights < 0).nonzero()[0]
         if len(bad):
-            scaled[bad] *= n / C.squared_lengths(population, bad)  # (46)
-        step, white_step, spread = C.moments(population, positive, scaled)  # ⟨y⟩_w (41), C^(-½) ⟨y⟩_w, Σ w_i° y_i y_iᵀ
+            scaled[bad] *= n / C.squared_lengths(drawn, bad)  # (46)
+        step, white_step, spread = C.moments(drawn, positive, scaled)  # ⟨y⟩_w (41), C^(-½) ⟨y⟩_w, Σ w_i° y_i y_iᵀ
 
-        mean = self.mean.add(step, alpha=self.sigma)  # (42)
-        self.center, self.mean = finite_center(self.fold(mean), self.center.dtype, self.generation), mean
+        self._move(self.mean.add(step, alpha=self.sigma))  # (42)
 
         c = k.c_sigma
         self.path_sigma = (1 - c) * self.path_sigma + math.sqrt(c * (2 - c) * k.mu_eff) * white_step  # (43)
@@ -189,23 +163,26 @@ class CMAES(Strategy):
             scale = C.rescaled()
             if scale != 1:
                 self.sigma, self.path = self.sigma * scale, self.path / scale
-        self.sigma = min(max(self.sigma, NARROWEST / C.widest), WIDEST / C.widest)
+        self._limit_sigma(C.widest)
 
     @property
     def stopped(self) -> str | None:
         """TolX, TolFun, TolXUp, EqualFunValues, Stagnation, NoEffectCoord, NoEffectAxis and ConditionCov."""
-        C, mean = self.covariance, self.mean.to(self.center.dtype)
+        C = self.covariance
         deviations = self.sigma * C.variances().sqrt()
-        steps = torch.maximum(deviations, self.sigma * self.path.abs())
-        if bool((steps < self.tol_x * self.first_sigma).all()):
-            return f"all standard deviations are below tol_x * sigma = {self.tol_x * self.first_sigma:.1e}"
-        axis = 0.1 * self.sigma * C.axis(self.generation % len(mean))
+        return (
+            self._vanished(torch.maximum(deviations, self.sigma * self.path.abs()))
+            or self._lost_axis()
+            or self._pointless(deviations, self.sigma * C.widest, C.condition)
+        )
+
+    def _lost_axis(self) -> str | None:
+        """NoEffectAxis, another axis each generation."""
+        mean = self.mean.to(self.center.dtype)
+        axis = 0.1 * self.sigma * self.covariance.axis(self.generation % len(mean))
         if bool((mean + axis.to(mean.dtype) == mean).all()):
             return f"a tenth of the standard deviation along an axis is lost in rounding the center to {mean.dtype}"
-        widest = self.sigma * C.widest
-        return spread_reason(mean, deviations, widest, C.condition, self.first_sigma) or self.history.reason(
-            self.generation
-        )
+        return None
 
     def metrics(self) -> dict[str, float]:
         C = self.covariance
@@ -217,24 +194,14 @@ class CMAES(Strategy):
         }
 
     def state_dict(self) -> State:
-        return {
-            "center": self.center,
-            "mean": self.mean,
-            "sigma": self.sigma,
-            "path_sigma": self.path_sigma,
-            "path": self.path,
-            **self.covariance.state_dict(),
-            "history": self.history.tensor(),
-            "seed": self.seed,
-            "generation": self.generation,
-        }
+        paths = {"path_sigma": self.path_sigma, "path": self.path}
+        return {**super().state_dict(), **paths, **self.covariance.state_dict()}
 
     def _load(self, state: State) -> None:
+        super()._load(state)
         tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+        self.path_sigma, self.path = tensors["path_sigma"], tensors["path"]
         self.covariance.load_state_dict(tensors)
-        self.history.load(tensors["history"])
-        for name in ("center", "mean", "sigma", "path_sigma", "path", "seed", "generation"):
-            setattr(self, name, state[name])
 
 
 class SeparableCMAES(CMAES):
@@ -246,46 +213,3 @@ class SeparableCMAES(CMAES):
     summary = "any number of numbers, of very different scales but hardly entangled"
     paper = "Ros & Hansen 2008, A Simple Modification in CMA-ES Achieving Linear Time and Space Complexity"
     parts = DiagonalCovariance
-
-
-def default_population(size: int) -> int:
-    """4 + ⌊3 ln D⌋, equation (48)."""
-    return 4 + math.floor(3 * math.log(size))
-
-
-def checked_population(population: int, size: int) -> int:
-    """The population itself, or for 0 the default one.
-
-    Raises:
-        ArgumentError: it is 1 or negative.
-    """
-    if population and population < 2:
-        raise ArgumentError(
-            f"population: expected a number >= 2, or 0 for {default_population(size)}; got {population}"
-        )
-    return population or default_population(size)
-
-
-def check_memory(strategy: type[Strategy], size: int, population: int, limit: int) -> None:
-    """Raises `ArgumentError` if the strategy would take more than ``limit`` megabytes."""
-    needed = strategy.megabytes(size, population)
-    if needed > limit:
-        raise ArgumentError(
-            f"max_megabytes: expected enough for {strategy.__name__} with {size:,} numbers, which takes "
-            f"{needed:,.0f} MB; got {limit:,} (sep-cma-es, snes, pgpe and openai-es take a few vectors of that length)"
-        )
-
-
-def finite_center(mean: Tensor, dtype: torch.dtype, generation: int) -> Tensor:
-    """A copy of the mean in the precision of the center.
-
-    Raises:
-        DivergenceError: it is not finite.
-    """
-    center = mean.to(dtype, copy=True)
-    if not math.isfinite(float(torch.linalg.vector_norm(center, math.inf))):
-        wrong = int((~torch.isfinite(center)).sum())
-        raise DivergenceError(
-            f"center: expected finite numbers after generation {generation}; got {wrong} that are not"
-        )
-    return center

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from neuroplastic.errors import DivergenceError, check_range
-from neuroplastic.search.base import Bounds, Population, SampledPopulation, State, Strategy, first_center
+from neuroplastic.errors import check_range
+from neuroplastic.search.base import Bounds, Population, SampledPopulation, State, Strategy, diverged, first_center
 
 
 class DiagonalGaussian(Strategy):
@@ -24,7 +24,7 @@ class DiagonalGaussian(Strategy):
 
     def __init__(self, center: Tensor, sigma: float, bounds: Bounds, seed: int) -> None:
         self.bounds = bounds
-        self.center = bounds.nearest(first_center(center, torch.float32, torch.float64))
+        self.center = bounds.nearest(first_center(center))
         numbers = torch.finfo(self.center.dtype)
         self._narrowest, self._widest = numbers.tiny**0.5, numbers.max**0.5
         check_range("sigma", sigma, low=self._narrowest, high=self._widest)
@@ -48,9 +48,7 @@ class DiagonalGaussian(Strategy):
             wrong = int((~torch.isfinite(center) | torch.isnan(sigma)).sum())
             if wrong:
                 self._load(before)
-                raise DivergenceError(
-                    f"center: expected finite numbers after generation {self.generation}; got {wrong} that are not"
-                )
+                raise diverged(wrong, self.generation)
             self.center, self.sigma = center, sigma.clamp(self._narrowest, self._widest)
         self.generation += 1
 

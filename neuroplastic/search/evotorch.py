@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, DivergenceError, check_name, check_range, require
+from neuroplastic.search.memory import check_covariance
 from neuroplastic.search.replayed import ReplayedStrategy
 
 evotorch = require("evotorch", "evotorch")
 algorithms = require("evotorch.algorithms", "evotorch")
 logging.getLogger("evotorch").setLevel(logging.WARNING)  # it tells of every problem that is made
 
-MAX_MEGABYTES = 2048
 SEARCHERS: dict[str, Any] = {
     name: found
     for name, found in vars(algorithms).items()
@@ -151,12 +151,7 @@ def searcher(name: str) -> Callable[..., EvoTorchSearch]:
             check_name(f"option of evotorch:{name}", option, known)
         check_range("population", population, low=1)
         if name in ("CMAES", "XNES", "PyCMAES") and not options.get("separable"):
-            needed = 3 * 8 * len(center) ** 2 / 1e6
-            if needed > MAX_MEGABYTES:
-                raise ArgumentError(
-                    f"evotorch:{name}: expected covariance matrices of at most {MAX_MEGABYTES} MB; got {len(center)} "
-                    f"numbers, for which they take {needed:,.0f} MB (try evotorch:SNES or evotorch:PGPE)"
-                )
+            check_covariance(f"evotorch:{name}", len(center), "evotorch:SNES or evotorch:PGPE")
 
         def start(problem: Any, center: npt.NDArray[np.floating]) -> Any:
             own = {"center_init": center} if "center_init" in takes else {}

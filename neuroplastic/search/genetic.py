@@ -51,6 +51,7 @@ class GeneticAlgorithm(Strategy):
 
     summary = "integers, bits, or fitness without a slope: several ways are kept open, and the best is never lost"
     paper = "Such et al. 2017, Deep neuroevolution: genetic algorithms are a competitive alternative for training"
+    ordinal = True
     growing = frozenset({"parents", "fitness"})
 
     def __init__(
@@ -84,7 +85,7 @@ class GeneticAlgorithm(Strategy):
                 raise ArgumentError(f"step: expected none with mutation {mutation!r}; got {step}")
             check_range("step", step, low=1)
 
-        self.center = first_center(center, torch.float32, torch.float64)
+        self.center = first_center(center)
         self.bounds = _bounds(mutation, lower, upper)
         if mutation == "gaussian":
             self.center = self.bounds.nearest(self.center)

@@ -7,11 +7,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from neuroplastic.errors import ArgumentError, DivergenceError, check_name, check_range
+from neuroplastic.errors import ArgumentError, check_name, check_range
 from neuroplastic.noise import stream, weighted_sum
-from neuroplastic.search.base import Population, SampledPopulation, State, Strategy, first_center
+from neuroplastic.search.base import Population, SampledPopulation, State, Strategy, diverged, first_center
 from neuroplastic.search.optimizers import SGD, Adam
-from neuroplastic.search.shaping import SHAPINGS
+from neuroplastic.search.shaping import ORDINAL, SHAPINGS
 
 OPTIMIZERS = ("sgd", "adam")
 
@@ -24,7 +24,7 @@ class OpenAIES(Strategy):
     "centered-rank+z-score".
 
     Args:
-        center: θ to start from, float32 [D].
+        center: θ to start from, float32 or float64 [D].
         population: P, even.
         sigma: σ of the first generation.
         sigma_decay: σ is multiplied by it after each generation.
@@ -91,9 +91,11 @@ class OpenAIES(Strategy):
         self.sigma, self.sigma_decay, self.sigma_min = float(sigma), sigma_decay, sigma_min
         self.learning_rate = float(learning_rate)
         self.learning_rate_decay, self.learning_rate_min = learning_rate_decay, learning_rate_min
-        self.optimizer = SGD(len(center), momentum) if optimizer == "sgd" else Adam(len(center))
+        D, like = len(self.center), self.center
+        self.optimizer = SGD(D, momentum, like=like) if optimizer == "sgd" else Adam(D, like=like)
         self.weight_decay, self.penalty = weight_decay, penalty
         self.shaping = SHAPINGS[shaping]
+        self.ordinal = shaping in ORDINAL and not penalty
         self.seed, self.generation = seed, 0
 
     def _sample(self) -> Population:
@@ -108,16 +110,14 @@ class OpenAIES(Strategy):
         F = self.shaping(fitness)
         # g = 1/(Pσ) Σ_i F_i s_i ε_i, the two members of a pair at once
         weights = (F[0::2] - F[1::2]) / (self.population * population.sigma)
-        gradient = weighted_sum(population.streams[0::2], weights, len(self.center))
+        theta = self.center
+        gradient = weighted_sum(population.streams[0::2], weights, len(theta), theta.dtype).to(theta.device)
         if self.weight_decay:
-            gradient = gradient - self.weight_decay * self.center
+            gradient = gradient - self.weight_decay * theta
         # θ ← θ + α g
-        center = self.center + self.optimizer.step(gradient, self.learning_rate)
+        center = theta + self.optimizer.step(gradient, self.learning_rate)
         if not torch.isfinite(center).all():
-            wrong = int((~torch.isfinite(center)).sum())
-            raise DivergenceError(
-                f"center: expected finite numbers after generation {self.generation}; got {wrong} that are not"
-            )
+            raise diverged(int((~torch.isfinite(center)).sum()), self.generation)
         self.center = center
         self.sigma = max(self.sigma * self.sigma_decay, self.sigma_min)
         self.learning_rate = max(self.learning_rate * self.learning_rate_decay, self.learning_rate_min)

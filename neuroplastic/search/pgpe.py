@@ -13,13 +13,13 @@ from neuroplastic.noise import stream, weighted_moments
 from neuroplastic.search.base import Bounds, Population, SampledPopulation, State
 from neuroplastic.search.diagonal import DiagonalGaussian
 from neuroplastic.search.optimizers import SGD, Adam, ClipUp
-from neuroplastic.search.shaping import SHAPINGS
+from neuroplastic.search.shaping import ORDINAL, SHAPINGS
 
 OPTIMIZERS = ("clipup", "adam", "sgd")
 
 
 class PGPE(DiagonalGaussian):
-    """Sehnke et al. 2010, symmetric sampling: members 2j and 2j+1 are μ + σ ε_j and μ - σ ε_j.
+    """Sehnke et al. 2010, its algorithm with symmetric sampling: members 2j and 2j+1 are μ + σ ε_j and μ - σ ε_j.
 
     As Toklu et al. 2020 use it: fitness by rank, the mean as baseline, ClipUp for the center, and plain steps for the
     deviations, none of which changes by more than a fifth at once.
@@ -94,7 +94,7 @@ class PGPE(DiagonalGaussian):
             self.optimizer = Adam(D, like=self.center)
         self.population, self.learning_rate = population, learning_rate
         self.sigma_learning_rate, self.sigma_max_change = sigma_learning_rate, sigma_max_change
-        self.shaping = SHAPINGS[shaping]
+        self.shaping, self.ordinal = SHAPINGS[shaping], shaping in ORDINAL
 
     @classmethod
     def megabytes(cls, size: int, population: int) -> float:
@@ -117,9 +117,9 @@ class PGPE(DiagonalGaussian):
         first, second = (
             moment.to(mu.device) for moment in weighted_moments(population.streams[0::2], w, v, len(mu), mu.dtype)
         )
-        # ∇μ = 1/N Σ_j σ ε_j (F⁺_j - F⁻_j)/2
+        # symmetric sampling, its step for μ: ∇μ = 1/N Σ_j σ ε_j (F⁺_j - F⁻_j)/2
         gradient_mu = sigma * first
-        # ∇σ = 1/N Σ_j ((F⁺_j + F⁻_j)/2 - b) ((σ ε_j)² - σ²)/σ, written as a share of σ
+        # and for σ: ∇σ = 1/N Σ_j ((F⁺_j + F⁻_j)/2 - b) ((σ ε_j)² - σ²)/σ, written as a share of σ
         gradient_sigma = second - v.sum()
         change = (self.sigma_learning_rate * gradient_sigma).clamp(-self.sigma_max_change, self.sigma_max_change)
         return mu + self.optimizer.step(gradient_mu, self.learning_rate), sigma + sigma * change

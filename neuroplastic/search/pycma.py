@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, DivergenceError, check_name, check_range, require
+from neuroplastic.search.memory import check_covariance
 from neuroplastic.search.replayed import ReplayedStrategy
 
 cma = require("cma", "cma")
 
-MAX_MEGABYTES = 2048
 OURS = ("seed", "randn", "popsize", "verbose")  # its options that we set
 
 
@@ -45,12 +45,8 @@ class PyCMA(ReplayedStrategy):
         known = [name for name in cma.CMAOptions() if name not in OURS]
         for name in options:
             check_name("option of cma:CMA", name, known)
-        megabytes = 3 * 8 * len(center) ** 2 / 1e6
-        if megabytes > MAX_MEGABYTES and options.get("CMA_diagonal") is not True:
-            raise ArgumentError(
-                f"cma:CMA: expected covariance matrices of at most {MAX_MEGABYTES} MB; got {len(center)} numbers, for "
-                f"which they take {megabytes:,.0f} MB (try CMA_diagonal=true, or sep-cma-es)"
-            )
+        if options.get("CMA_diagonal") is not True:
+            check_covariance("cma:CMA", len(center), "CMA_diagonal=true, or sep-cma-es")
         self.sigma = sigma
         self._options = {"verbose": -9, "seed": math.nan, **options}  # NaN: it leaves NumPy's own numbers alone
         if population:

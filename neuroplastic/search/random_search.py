@@ -16,7 +16,8 @@ class RandomSearch(Strategy):
     """Each generation P fresh draws from N(start, σ²); ``center`` is the fittest of all, by the fitness it was told.
 
     Args:
-        center: where all generations are drawn around, float32 [D]; also what is returned until a fitness was told.
+        center: where all generations are drawn around, float32 or float64 [D]; also what is returned until a fitness
+            was told.
         population: P.
         sigma: σ.
         seed: of the noise.
@@ -27,6 +28,7 @@ class RandomSearch(Strategy):
 
     summary = "the control: what a search finds must be better than this finds at equal evaluations"
     paper = "-"
+    ordinal = True
 
     @classmethod
     def megabytes(cls, size: int, population: int) -> float:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from neuroplastic.errors import ArgumentError
+from neuroplastic.errors import ArgumentError, DivergenceError
 from neuroplastic.search.base import DensePopulation, Population, State, Strategy, first_center
 from neuroplastic.search.shaping import raw
 
@@ -19,7 +19,8 @@ class ReplayedStrategy(Strategy):
     """A searcher that is deterministic, given its seed and what it is told.
 
     Its state is the fitness of every member so far: 8 bytes each. Loading begins anew and tells it all of that, which
-    takes as long as the searcher itself took. Failed members are told as the worst of their generation.
+    takes as long as the searcher itself took. Failed members are told as the worst of their generation. A searcher that
+    could not go on stays so: it may be halfway through its update.
 
     A subclass writes `_begin`, `_propose`, `_hear` and `_mean`.
 
@@ -31,7 +32,7 @@ class ReplayedStrategy(Strategy):
     growing: ClassVar[frozenset[str]] = frozenset({"told", "sizes"})
 
     def __init__(self, center: Tensor, seed: int) -> None:
-        self.start = first_center(center, torch.float32, torch.float64)
+        self.start = first_center(center)
         self.seed = seed
         self._restart()
 
@@ -45,7 +46,11 @@ class ReplayedStrategy(Strategy):
 
     @abstractmethod
     def _hear(self, fitness: npt.NDArray[np.float64]) -> None:
-        """The fitness of these members [P], finite, to be maximised."""
+        """The fitness of these members [P], finite, to be maximised.
+
+        Raises:
+            DivergenceError: the searcher cannot go on.
+        """
 
     @abstractmethod
     def _mean(self) -> Tensor | None:
@@ -54,6 +59,7 @@ class ReplayedStrategy(Strategy):
     def _restart(self) -> None:
         self._told: list[npt.NDArray[np.float64]] = []
         self._best, self.center = -np.inf, self.start.clone()
+        self._broken: DivergenceError | None = None
         self._begin()
 
     def _sample(self) -> Population:
@@ -61,7 +67,13 @@ class ReplayedStrategy(Strategy):
 
     def _learn(self, population: Population, fitness: npt.NDArray[np.float64]) -> None:
         numbers = raw(fitness)
-        self._hear(numbers)
+        if self._broken is not None:
+            raise self._broken
+        try:
+            self._hear(numbers)
+        except DivergenceError as error:
+            self._broken = error
+            raise
         self._told.append(fitness.copy())
         mean, first = self._mean(), int(numbers.argmax())
         if mean is not None:

@@ -50,3 +50,6 @@ SHAPINGS: dict[str, Callable[[Fitness], Fitness]] = {
     "centered-rank": centered_rank,
     "centered-rank+z-score": lambda fitness: z_score(centered_rank(fitness)),
 }
+
+ORDINAL = frozenset({"centered-rank", "centered-rank+z-score"})
+"""Those for which only the order of fitness counts."""

@@ -16,7 +16,9 @@ from neuroplastic.search.ranking import Ranking
 
 
 class SNES(DiagonalGaussian):
-    """Schaul, Glasmachers & Schmidhuber 2011, separable NES. Only the order of fitness matters.
+    """Schaul, Glasmachers & Schmidhuber 2011, separable NES: algorithm 6 of Wierstra et al. 2014 (JMLR 15).
+
+    Only the order of fitness matters.
 
     Args:
         center: μ to start from, float32 or float64 [D].
@@ -33,6 +35,7 @@ class SNES(DiagonalGaussian):
 
     summary = "many numbers of different scales, and fitness whose order alone can be trusted; nothing to tune"
     paper = "Schaul, Glasmachers & Schmidhuber 2011, High dimensions and heavy tails for natural evolution strategies"
+    ordinal = True
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class SNES(DiagonalGaussian):
         return 10 * 4 * size / 1e6
 
     def _sample(self) -> Population:
-        # z_k = μ + σ s_k, s_k ~ N(0, I)
+        # algorithm 6: z_k = μ + σ s_k, s_k ~ N(0, I)
         streams = [stream(self.seed, "snes", self.generation, member) for member in range(self.population)]
         signs = np.ones(self.population, np.int8)
         return SampledPopulation(self.center, self.sigma, np.array(streams, np.uint64), signs)
@@ -74,18 +77,18 @@ class SNES(DiagonalGaussian):
         first, second = (
             moment.to(mu.device) for moment in weighted_moments(population.streams, u, u, len(mu), mu.dtype)
         )
-        gradient_mu = first  # Σ_k u_k s_k
-        gradient_sigma = second - u.sum()  # Σ_k u_k (s_k² - 1)
+        gradient_mu = first  # ∇μ J = Σ_k u_k s_k
+        gradient_sigma = second - u.sum()  # ∇σ J = Σ_k u_k (s_k² - 1)
         return (
-            mu + self.learning_rate * sigma * gradient_mu,
-            sigma * (self.sigma_learning_rate / 2 * gradient_sigma).exp(),
+            mu + self.learning_rate * sigma * gradient_mu,  # μ ← μ + η_μ σ ∇μ J
+            sigma * (self.sigma_learning_rate / 2 * gradient_sigma).exp(),  # σ ← σ exp(η_σ/2 ∇σ J)
         )
 
 
 def utilities(fitness: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """u_k = max(0, ln(λ/2 + 1) - ln k) / Σ_j max(0, ln(λ/2 + 1) - ln j) - 1/λ of the k-th best: [λ], of sum 0.
+    """Fitness shaping: u_k = max(0, ln(λ/2 + 1) - ln k) / Σ_j max(0, ln(λ/2 + 1) - ln j) - 1/λ of the k-th best: [λ].
 
-    Equal ones share the mean of their places; NaN is below every number.
+    Their sum is 0. Equal ones share the mean of their places; NaN is below every number.
     """
     places = np.arange(1, len(fitness) + 1)
     u = np.maximum(0, math.log(len(fitness) / 2 + 1) - np.log(places))

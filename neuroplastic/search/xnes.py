@@ -6,29 +6,22 @@ import math
 import warnings
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from neuroplastic.errors import SearchWarning, check_range
 from neuroplastic.noise import stream
-from neuroplastic.search.base import Bounds, DensePopulation, Population, State, Strategy, first_center
-from neuroplastic.search.cma_es import (
-    NARROWEST,
-    WIDEST,
-    check_memory,
-    checked_population,
-    default_population,
-    finite_center,
-)
+from neuroplastic.search.base import Bounds, DensePopulation, Population, State
 from neuroplastic.search.covariance import CONDITION, normals
-from neuroplastic.search.folding import Fold, FoldedPopulation
+from neuroplastic.search.gaussian import FoldedGaussian, default_population
+from neuroplastic.search.memory import MAX_MEGABYTES
 from neuroplastic.search.ranking import Ranking
-from neuroplastic.search.stopping import History, spread_reason
 
 
-class XNES(Strategy):
+class XNES(FoldedGaussian):
     """Glasmachers, Schaul, Sun, Wierstra & Schmidhuber 2010, algorithm 1, with its defaults.
+
+    It is algorithm 5 of Wierstra et al. 2014 (JMLR 15).
 
     N(μ, σ² B Bᵀ) with det B = 1. All numbers are kept in float64; rows and ``center`` are rounded to the precision of
     the center that was given. Equally fit members share the average of their utilities; if all are, only the generation
@@ -53,7 +46,6 @@ class XNES(Strategy):
 
     summary = "up to some thousand numbers, entangled: as CMA-ES, by one principle, with more evaluations"
     paper = "Glasmachers, Schaul, Sun, Wierstra & Schmidhuber 2010, Exponential Natural Evolution Strategies"
-    growing = frozenset({"history"})
 
     def __init__(
         self,
@@ -68,25 +60,14 @@ class XNES(Strategy):
         upper: float | None = None,
         tol_x: float = 1e-12,
         tol_fun: float = 1e-12,
-        max_megabytes: int = 2048,
+        max_megabytes: int = MAX_MEGABYTES,
         seed: int = 0,
     ) -> None:
-        check_range("sigma", sigma, low=0, high=WIDEST, above=True)
         check_range("learning_rate", learning_rate, low=0, above=True)
-        check_range("tol_x", tol_x, low=0)
-        check_range("tol_fun", tol_fun, low=0)
-        self.center = first_center(center, torch.float32, torch.float64)
-        d = len(self.center)
-        self.population = checked_population(population, d)
-        check_memory(type(self), d, self.population, max_megabytes)
-
-        self.bounds = Bounds(lower, upper)
-        self.fold = Fold.at(self.bounds, sigma)
-        self.center = self.bounds.nearest(self.center)
-        self.mean = self.fold.inverse(self.center.to(torch.float64, copy=True))
-        self.shape = torch.eye(d, dtype=torch.float64, device=self.center.device)  # B
+        super().__init__(center, population, sigma, Bounds(lower, upper), tol_x, tol_fun, max_megabytes, seed)
+        d = len(self.mean)
+        self.shape = torch.eye(d, dtype=torch.float64, device=self.mean.device)  # B
         self.condition = 1.0
-        self.first_sigma, self.sigma, self.tol_x = sigma, float(sigma), tol_x
         rate = (9 + 3 * math.log(d)) / (5 * d * math.sqrt(d))
         self.learning_rate = learning_rate
         self.sigma_learning_rate = rate if sigma_learning_rate is None else sigma_learning_rate
@@ -96,8 +77,6 @@ class XNES(Strategy):
         ranks = np.arange(1, self.population + 1)
         utilities = np.clip(math.log(self.population / 2 + 1) - np.log(ranks), 0, None)
         self.utilities = utilities / utilities.sum() - 1 / self.population  # the best one's first
-        self.history = History(d, self.population, tol_fun)
-        self.seed, self.generation = seed, 0
         self._repaired = False
 
     @classmethod
@@ -105,26 +84,18 @@ class XNES(Strategy):
         # B, and while its condition is found six matrices of work, as measured; z, B z and what the exponential takes.
         return 8e-6 * (7 * size**2 + 5 * (population or default_population(size)) * size)
 
-    def _sample(self) -> Population:
+    def _draw(self) -> Population:
         self._noise = normals(stream(self.seed, "xnes", self.generation), self.population, self.mean)
         members = self.mean.add(self._noise @ self.shape.T, alpha=self.sigma)  # z_k = μ + σ B s_k
-        drawn = DensePopulation(members.to(self.center.dtype))
-        return FoldedPopulation(drawn, self.fold) if self.bounds else drawn
+        return DensePopulation(members.to(self.center.dtype))
 
-    def _learn(self, population: Population, fitness: npt.NDArray[np.float64]) -> None:
-        ranking = Ranking(fitness)
-        if not ranking.same:
-            self._update(torch.from_numpy(ranking.give(self.utilities)).to(self.mean.device))
-        self.history.add(ranking)
-        self.generation += 1
-
-    def _update(self, u: Tensor) -> None:
+    def _update(self, drawn: Population, ranking: Ranking) -> None:
         S, B, d = self._noise, self.shape, len(self.mean)
+        u = torch.from_numpy(ranking.give(self.utilities)).to(S.device)
         # G_δ = Σ u_k s_k, G_M = Σ u_k (s_k s_kᵀ - I), G_σ = tr(G_M) / d, G_B = G_M - G_σ I
         G_delta = u @ S
         G_sigma = float(u @ (S.square().sum(dim=1) - d)) / d
-        mean = self.mean.add(B @ G_delta, alpha=self.learning_rate * self.sigma)
-        self.center, self.mean = finite_center(self.fold(mean), self.center.dtype, self.generation), mean
+        self._move(self.mean.add(B @ G_delta, alpha=self.learning_rate * self.sigma))
 
         # B ← B exp(η_B/2 G_B). As Σ u_k = 0, G_M = Sᵀ diag(u) S is of rank λ: with Sᵀ = Q R
         # exp(η_B/2 G_M) = I + Q (exp(η_B/2 R diag(u) Rᵀ) - I) Qᵀ.
@@ -140,8 +111,7 @@ class XNES(Strategy):
             self._warn()
         if (self.generation + 1) % d == 0:
             self._condition()
-        widest = float(torch.linalg.vector_norm(self.shape, math.inf))
-        self.sigma = min(max(self.sigma, NARROWEST / widest), WIDEST / widest)
+        self._limit_sigma(float(torch.linalg.vector_norm(self.shape, math.inf)))
 
     def _condition(self) -> None:
         """Finds the condition of B Bᵀ, and bounds it: every D generations, because it takes as long as D updates."""
@@ -164,13 +134,8 @@ class XNES(Strategy):
     @property
     def stopped(self) -> str | None:
         """TolX, TolFun, TolXUp, EqualFunValues, Stagnation, NoEffectCoord and ConditionCov of `CMAES`."""
-        mean, deviations = self.mean.to(self.center.dtype), self.sigma * torch.linalg.vector_norm(self.shape, dim=1)
-        widest = float(deviations.max())
-        if widest < self.tol_x * self.first_sigma:
-            return f"all standard deviations are below tol_x * sigma = {self.tol_x * self.first_sigma:.1e}"
-        return spread_reason(mean, deviations, widest, self.condition, self.first_sigma) or self.history.reason(
-            self.generation
-        )
+        deviations = self.sigma * torch.linalg.vector_norm(self.shape, dim=1)
+        return self._vanished(deviations) or self._pointless(deviations, float(deviations.max()), self.condition)
 
     def metrics(self) -> dict[str, float]:
         low, high = torch.aminmax(torch.linalg.vector_norm(self.shape, dim=1))
@@ -182,20 +147,9 @@ class XNES(Strategy):
         }
 
     def state_dict(self) -> State:
-        return {
-            "center": self.center,
-            "mean": self.mean,
-            "sigma": self.sigma,
-            "shape": self.shape,
-            "condition": self.condition,
-            "history": self.history.tensor(),
-            "seed": self.seed,
-            "generation": self.generation,
-        }
+        return {**super().state_dict(), "shape": self.shape, "condition": self.condition}
 
     def _load(self, state: State) -> None:
-        history = state["history"]
-        assert isinstance(history, Tensor)
-        self.history.load(history)
-        for name in ("center", "mean", "sigma", "shape", "condition", "seed", "generation"):
+        super()._load(state)
+        for name in ("shape", "condition"):
             setattr(self, name, state[name])

@@ -1,28 +1,20 @@
 """OpenAI-ES against its equations, with the noise written out."""
 
-import secrets
-import tracemalloc
-
 import numpy as np
 import pytest
 import torch
+from driving import noise_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from neuroplastic.errors import ArgumentError, DivergenceError, UnknownNameError
-from neuroplastic.search import OpenAIES, SampledPopulation
+from neuroplastic.search import OpenAIES
 from neuroplastic.search.shaping import SHAPINGS
 
+pytestmark = pytest.mark.filterwarnings("ignore::neuroplastic.errors.SearchWarning")
+
 seeds = st.integers(0, 2**32 - 1)
-
-
-def noise_of(strategy: OpenAIES) -> np.ndarray:
-    """ε [P/2, D], taken from a population around 0 with the streams of the next one."""
-    population = strategy.ask()
-    assert isinstance(population, SampledPopulation)
-    around_zero = SampledPopulation(torch.zeros_like(strategy.center), 1.0, population.streams, population.signs)
-    return around_zero.rows(range(0, len(population), 2)).double().numpy()
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-11}
 
 
 @settings(deadline=None, max_examples=50)
@@ -34,13 +26,14 @@ def noise_of(strategy: OpenAIES) -> np.ndarray:
     st.sampled_from([0.0, 0.3]),
     st.sampled_from([0.0, 0.1]),
     st.sampled_from([0.0, 0.9]),
+    st.sampled_from(list(TOLERANCE)),
 )
-def test_updates_are_those_of_the_papers(seed, P, D, shaping, penalty, weight_decay, momentum):
+def test_updates_are_those_of_the_papers(seed, P, D, shaping, penalty, weight_decay, momentum, dtype):
     rng = np.random.default_rng(seed)
     theta = rng.standard_normal(D).astype(np.float32).astype(np.float64)
-    velocity, sigma, alpha = np.zeros(D), 0.2, 0.5
+    velocity, sigma, alpha, tolerance = np.zeros(D), 0.2, 0.5, TOLERANCE[dtype]
     strategy = OpenAIES(
-        torch.from_numpy(theta).float(),
+        torch.from_numpy(theta).to(dtype),
         population=P,
         sigma=sigma,
         sigma_decay=0.8,
@@ -55,10 +48,11 @@ def test_updates_are_those_of_the_papers(seed, P, D, shaping, penalty, weight_de
         seed=seed,
     )
     for _ in range(4):
-        epsilon = np.repeat(noise_of(strategy), 2, axis=0) * np.resize([1, -1], (P, 1))
+        epsilon = noise_of(strategy) * np.resize([1, -1], (P, 1))
         members = theta + sigma * epsilon
-        rows = strategy.ask().rows(range(P)).double().numpy()
-        np.testing.assert_allclose(rows, members, rtol=1e-4, atol=1e-5)
+        rows = strategy.ask().rows(range(P))
+        assert rows.dtype == strategy.center.dtype == dtype
+        np.testing.assert_allclose(rows.double(), members, rtol=tolerance, atol=0.1 * tolerance)
 
         F = rng.standard_normal(P) * 10
         strategy.tell(F)
@@ -66,7 +60,7 @@ def test_updates_are_those_of_the_papers(seed, P, D, shaping, penalty, weight_de
         gradient = sum(F[i] * epsilon[i] for i in range(P)) / (P * sigma) - weight_decay * theta
         velocity = momentum * velocity + gradient
         theta = theta + alpha * velocity
-        np.testing.assert_allclose(strategy.center.double().numpy(), theta, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(strategy.center.double().numpy(), theta, rtol=tolerance, atol=tolerance)
 
         sigma, alpha = max(0.8 * sigma, 0.15), max(0.7 * alpha, 0.3)
         assert strategy.metrics() == {"sigma": pytest.approx(sigma), "learning_rate": pytest.approx(alpha)}
@@ -80,19 +74,6 @@ def test_members_are_antithetic_pairs_of_fresh_noise(seed, D):
     rows = OpenAIES(center, population=10, sigma=0.5, seed=seed).ask().rows(range(10))
     torch.testing.assert_close((rows[0::2] + rows[1::2]) / 2, center.expand(5, -1), rtol=0, atol=1e-5)
     assert len((rows[0::2] - center).unique(dim=0)) == 5
-
-
-@settings(deadline=None)
-@given(seeds, st.sampled_from([np.exp, np.cbrt, lambda x: 3 * x - 100]))
-@pytest.mark.parametrize("shaping", ["centered-rank", "centered-rank+z-score"])
-def test_with_ranks_only_the_order_of_fitness_matters(shaping, seed, increasing):
-    fitness = np.random.default_rng(seed).permutation(np.arange(20.0))
-    one, other = (OpenAIES(torch.zeros(30), population=20, shaping=shaping, seed=seed) for _ in range(2))
-    for strategy, numbers in ((one, fitness), (other, increasing(fitness))):
-        strategy.ask()
-        strategy.tell(numbers)
-    assert torch.equal(one.center, other.center)
-    assert one.center.any()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -117,10 +98,8 @@ def test_a_failed_member_counts_as_the_worst():
 
 
 @pytest.mark.parametrize(("optimizer", "shaping"), [("sgd", "raw"), ("adam", "centered-rank")])
-def test_it_reaches_the_top_of_a_sphere(optimizer, shaping):
-    seed = secrets.randbits(32)
-    print(f"seed: {seed}")
-    target = torch.from_numpy(np.random.default_rng(seed).standard_normal(100))
+def test_it_reaches_the_top_of_a_sphere(optimizer, shaping, fresh):
+    target = torch.from_numpy(np.random.default_rng(fresh).standard_normal(100))
     strategy = OpenAIES(
         torch.zeros(100),
         population=100,
@@ -129,45 +108,12 @@ def test_it_reaches_the_top_of_a_sphere(optimizer, shaping):
         learning_rate_decay=0.98,
         optimizer=optimizer,
         shaping=shaping,
-        seed=seed,
+        seed=fresh,
     )
     for _ in range(300):
         rows = strategy.ask().rows(range(100)).double()
         strategy.tell(-(rows - target).square().sum(dim=1))
     assert float((strategy.center - target).square().sum()) < 1e-3
-
-
-class LargestTensor(TorchDispatchMode):
-    """How many numbers the largest tensor has that torch makes."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        if isinstance(made, torch.Tensor):
-            self.numbers = max(self.numbers, made.numel())
-        return made
-
-
-@pytest.mark.parametrize("penalty", [0.0, 0.01])
-def test_a_generation_never_holds_population_times_genome(penalty):
-    D, P = 20_000, 200
-    strategy = OpenAIES(torch.zeros(D), population=P, penalty=penalty)
-
-    def generation() -> None:
-        population = strategy.ask()
-        for first in range(0, P, 8):
-            population.rows(range(first, first + 8))
-        strategy.tell(torch.randn(P))
-
-    with LargestTensor() as largest:
-        generation()  # compiles and imports
-        tracemalloc.start()  # NumPy's memory; torch's is counted by its operations
-        generation()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert largest.numbers == 8 * D  # the rows asked for
-    assert peak < 16 * D * 4 + 100_000  # two times eight rows, where all would be 200
 
 
 def test_a_center_that_would_not_be_finite_is_refused():

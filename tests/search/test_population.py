@@ -25,6 +25,35 @@ def dense(size: int) -> DensePopulation:
 
 
 @settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3000), st.sampled_from([(np.float32, 1e-6), (np.float64, 1e-14)]))
+def test_with_a_deviation_for_each_number_rows_and_mean_squares_are_those_of_numpy(seed, size, precision):
+    dtype, tolerance = precision
+    rng = np.random.default_rng(seed)
+    center, sigma = rng.standard_normal(size).astype(dtype), rng.uniform(0.01, 2, size).astype(dtype)
+    streams, signs = rng.integers(2**64, size=5, dtype=np.uint64), np.array([1, -1, 0, -1, 1], np.int8)
+    streams[1] = streams[0]  # an antithetic pair
+    population = SampledPopulation(torch.from_numpy(center), torch.from_numpy(sigma), streams, signs)
+    expected = np.empty((5, size))
+    for row, source, sign in zip(expected, streams, signs, strict=True):
+        row[:] = center.astype(np.float64) + int(sign) * sigma.astype(np.float64) * normal(int(source), size).numpy()
+    rows = population.rows(range(5)).numpy()
+    assert rows.dtype == dtype
+    np.testing.assert_allclose(rows, expected, rtol=tolerance, atol=5 * tolerance)
+    np.testing.assert_allclose(population.mean_squares(), (expected**2).mean(axis=1), rtol=20 * tolerance)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 3000))
+def test_mean_squares_in_float64_lose_nothing(size):
+    population = SampledPopulation(torch.randn(size, dtype=torch.float64), 0.3, STREAMS, SIGNS)
+    expected = [
+        np.mean((population.center.numpy() + 0.3 * int(sign) * normal(int(source), size).double().numpy()) ** 2)
+        for source, sign in zip(STREAMS, SIGNS, strict=True)
+    ]
+    np.testing.assert_allclose(population.mean_squares(), expected, rtol=1e-12)
+
+
+@settings(deadline=None)
 @given(st.integers(1, 3000))
 def test_sampled_rows_are_center_plus_sigma_sign_noise(size):
     population = sampled(size)
@@ -74,6 +103,8 @@ def test_a_sampled_population_travels_as_one_center_and_its_streams():
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ShapeError, match="signs"):
         SampledPopulation(torch.zeros(3), 0.1, STREAMS, SIGNS[:4])
+    with pytest.raises(ShapeError, match="sigma"):
+        SampledPopulation(torch.zeros(3), torch.ones(4), STREAMS, SIGNS)
     with pytest.raises(ShapeError, match="center"):
         SampledPopulation(torch.zeros(3, 1), 0.1, STREAMS, SIGNS)
     with pytest.raises(ShapeError, match="matrix"):

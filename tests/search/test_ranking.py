@@ -1,7 +1,7 @@
 """Ranks against their definition by counting."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -16,6 +16,7 @@ def above(a: float, b: float) -> bool:
     return not np.isnan(a) and (np.isnan(b) or a > b)
 
 
+@settings(deadline=None)
 @given(fitnesses, st.integers(0, 2**32 - 1))
 def test_a_member_gets_the_mean_weight_of_the_places_it_could_take(fitness, seed):
     weights = np.random.default_rng(seed).standard_normal(len(fitness))
@@ -27,6 +28,7 @@ def test_a_member_gets_the_mean_weight_of_the_places_it_could_take(fitness, seed
     np.testing.assert_allclose(Ranking(fitness).give(weights), expected, rtol=1e-12, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(20)), st.integers(0, 2**32 - 1))
 def test_without_ties_weights_are_given_as_they_are(fitness, seed):
     weights = np.random.default_rng(seed).standard_normal(20)
@@ -34,6 +36,7 @@ def test_without_ties_weights_are_given_as_they_are(fitness, seed):
     np.testing.assert_array_equal(given_to, weights[19 - np.array(fitness)])
 
 
+@settings(deadline=None)
 @given(fitnesses)
 def test_it_sorts_and_knows_when_there_is_nothing_to_learn(fitness):
     ranking = Ranking(fitness)

@@ -1,29 +1,23 @@
 """Restarts: what they add to the strategy inside, which is tested by itself."""
 
 import inspect
-import json
 import math
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from driving import rows_of, through_a_file
 from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, RecipeError, SearchWarning
 from neuroplastic.experiment.options import constructor_options
-from neuroplastic.search.base import Strategy
 from neuroplastic.search.cma_es import CMAES, SeparableCMAES
 from neuroplastic.search.restarts import ipop
 from neuroplastic.search.xnes import XNES
 
 IPOP = ipop(CMAES)
 HASTY = {"population": 6, "sigma": 1.0, "tol_fun": 1e9}  # stops after 10 + 30 D/6 generations
-
-
-def rows_of(strategy: Strategy) -> Tensor:
-    population = strategy.ask()
-    return population.rows(range(len(population)))
 
 
 def rastrigin(rows: Tensor) -> Tensor:
@@ -124,10 +118,7 @@ def test_resumed_it_goes_on_bit_for_bit_through_restarts(inner, generations):
     whole, second = (ipop(inner)(torch.zeros(2).double(), seed=seed, **HASTY) for seed in (7, 0))
     for _ in range(generations):
         whole.tell(rastrigin(rows_of(whole)))
-    state = whole.state_dict()
-    plain = {name: value for name, value in state.items() if not isinstance(value, Tensor)}
-    tensors = {name: value.clone() for name, value in state.items() if isinstance(value, Tensor)}
-    second.load_state_dict(tensors | json.loads(json.dumps(plain, allow_nan=False)))
+    second.load_state_dict(through_a_file(whole.state_dict()))
     for _ in range(40):
         rows = rows_of(whole)
         assert torch.equal(rows_of(second), rows)

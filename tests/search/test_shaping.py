@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -18,12 +18,14 @@ def above(a: float, b: float) -> bool:
     return not np.isnan(a) and (np.isnan(b) or a > b)
 
 
+@settings(deadline=None)
 @given(fitnesses)
 def test_centered_rank_counts_who_is_below_and_above(fitness):
     expected = [sum(above(f, g) for g in fitness) - sum(above(g, f) for g in fitness) for f in fitness]
     np.testing.assert_allclose(centered_rank(fitness), np.array(expected) / (2 * max(len(fitness) - 1, 1)), atol=1e-15)
 
 
+@settings(deadline=None)
 @given(fitnesses)
 def test_centered_rank_sums_to_zero_within_a_half(fitness):
     ranks = centered_rank(fitness)
@@ -31,6 +33,7 @@ def test_centered_rank_sums_to_zero_within_a_half(fitness):
     assert np.abs(ranks).max() <= 0.5
 
 
+@settings(deadline=None)
 @given(fitnesses, st.sampled_from([np.arctan, lambda x: x**3, lambda x: 2 * x - 7]))
 def test_centered_rank_sees_order_only(fitness, increasing):
     with np.errstate(over="ignore", under="ignore"):
@@ -43,6 +46,7 @@ def test_centered_rank_sees_order_only(fitness, increasing):
 
 
 @pytest.mark.parametrize("name", SHAPINGS)
+@settings(deadline=None)
 @given(fitnesses)
 def test_every_shaping_is_finite_and_monotone_and_leaves_its_input_alone(name, fitness):
     before = fitness.copy()
@@ -57,6 +61,7 @@ def test_every_shaping_is_finite_and_monotone_and_leaves_its_input_alone(name, f
 
 
 @pytest.mark.parametrize("name", ["z-score", "centered-rank+z-score"])
+@settings(deadline=None)
 @given(fitnesses)
 def test_z_scores_have_mean_0_and_deviation_1_or_are_all_0(name, fitness):
     shaped = SHAPINGS[name](fitness)
@@ -68,12 +73,14 @@ def test_z_scores_have_mean_0_and_deviation_1_or_are_all_0(name, fitness):
         assert len(np.unique(used)) <= 1
 
 
+@settings(deadline=None)
 @given(arrays(np.float64, st.integers(2, 40), elements=st.floats(-1e6, 1e6)))
 def test_z_score_is_its_definition(fitness):
     if fitness.std() > 1e-3:
         np.testing.assert_allclose(z_score(fitness), (fitness - fitness.mean()) / fitness.std(), atol=1e-6)
 
 
+@settings(deadline=None)
 @given(arrays(np.float64, st.integers(1, 40), elements=st.floats(allow_nan=False, allow_infinity=False)))
 def test_raw_changes_nothing_finite(fitness):
     np.testing.assert_array_equal(raw(fitness), fitness)
