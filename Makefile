@@ -29,10 +29,10 @@ demo: setup  ## Evolve a quadruped for some minutes, then draw its curve and its
 	@echo "look at demo/life.mp4, demo/life-damaged.mp4 and demo/curve.png"
 
 test: setup  ## Run every test
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 test-quick: setup  ## Run the tests that take seconds
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
 
 lint: setup  ## Check style and types
 	$(BIN)/ruff check .

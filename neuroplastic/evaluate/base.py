@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -31,7 +32,13 @@ def seeds_of_all(population: Population, seeds: NDArray[np.int64]) -> NDArray[np
 
 
 class Evaluator(ABC):
-    """Tries whole populations; a context manager that frees its workers."""
+    """Tries whole populations; a context manager that frees its workers.
+
+    Attributes:
+        faults: what went wrong with workers since the start and was made good, by name.
+    """
+
+    faults: Mapping[str, int] = MappingProxyType({})
 
     @abstractmethod
     def evaluate(

@@ -10,13 +10,14 @@ from contextlib import suppress
 from multiprocessing import util
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuroplastic.errors import ArgumentError, OrderError, WorkerError, check_range
 from neuroplastic.evaluate.base import Evaluator, Progress, seeds_of_all
-from neuroplastic.evaluate.trials import Trials, block_size
+from neuroplastic.evaluate.trials import Trials, block_size, nonsense
 from neuroplastic.evaluate.worker import Events, Worker
 from neuroplastic.search.base import Population
 from neuroplastic.tasks.base import Evaluation, Task
@@ -30,7 +31,7 @@ class ProcessEvaluator(Evaluator):
     at fault is found. A member that is alone at fault ``tries`` times is failed: its fitness is NaN.
 
     Attributes:
-        faults: workers lost since the start, "killed" and "hung".
+        faults: since the start: workers "killed" and "hung", and answers that were "nonsense".
 
     Args:
         task: what members are tried on; it is pickled.
@@ -68,7 +69,8 @@ class ProcessEvaluator(Evaluator):
             ) from error
         self.task, self.workers = task, workers
         self.limit, self.tries, self.warm_up, self.startup = limit, tries, warm_up, startup
-        self.faults = {"killed": 0, "hung": 0}
+        self._faults = {"killed": 0, "hung": 0, "nonsense": 0}
+        self.faults = MappingProxyType(self._faults)
         self._number = 0  # of the present evaluation
         self._unstarted = 0  # workers in a row
         self._events: Events = SimpleQueue()
@@ -148,12 +150,15 @@ class ProcessEvaluator(Evaluator):
             return
         if isinstance(answer, Exception):
             raise answer
-        trials.end(block, answer)
+        if trials.fits(answer, block):
+            return trials.end(block, answer)
+        self._faults["nonsense"] += 1
+        trials.lose(block, nonsense(answer))
 
     def _lose(self, worker: Worker, fault: str, trials: Trials, error: Exception | None = None) -> None:
         how = worker.end(seconds=1.0 if fault == "killed" else 0.0)
         self._workers.remove(worker)
-        self.faults[fault] += 1
+        self._faults[fault] += 1
         if not worker.ready:
             self._unstarted += 1
             if self._unstarted >= self.tries * self.workers:

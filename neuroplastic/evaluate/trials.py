@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from typing import TypeGuard
 
 import numpy as np
 
@@ -13,6 +14,12 @@ from neuroplastic.tasks.statistics import Statistics
 def block_size(members: int, batch: int, workers: int = 1) -> int:
     """Members in a block: several batches, so that new lives follow those that end, and several blocks a worker."""
     return max(batch, min(4 * batch, members // (4 * workers)))
+
+
+def nonsense(answer: object) -> str:
+    """What is wrong with an answer that does not fit."""
+    shape = f" of shape {list(answer.fitness.shape)}" if isinstance(answer, Evaluation) else ""
+    return f"answered with {type(answer).__name__}{shape}"
 
 
 class Trials:
@@ -37,6 +44,15 @@ class Trials:
         self._lost: Counter[int] = Counter()
         self._failed: dict[int, str] = {}
         self._parts: dict[int, Evaluation] = {}
+
+    def fits(self, answer: object, block: range) -> TypeGuard[Evaluation]:
+        """Whether an answer can be the evaluation of the block."""
+        shape = (len(block), self._episodes)
+        return (
+            isinstance(answer, Evaluation)
+            and answer.fitness.shape == answer.steps.shape == shape
+            and all(values.shape == shape for values in answer.measures.values())
+        )
 
     def end(self, block: range, part: Evaluation) -> None:
         """The block's trials have ended so."""

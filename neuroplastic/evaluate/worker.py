@@ -154,7 +154,7 @@ def _serve(connection: Connection) -> None:
         task: Task = pickle.loads(packed)
         task.layout  # noqa: B018
     except Exception as error:
-        return answer(_portable(error))
+        return answer(portable(error))
     gc.freeze()  # what is loaded stays; every collection would look through it again
     answer(None)
     trials: tuple[Any, ...] = ()
@@ -168,7 +168,7 @@ def _serve(connection: Connection) -> None:
                 population, seeds, shared = trials
                 answer(task.evaluate(population, block, seeds[block.start : block.stop], shared))
             except Exception as error:
-                answer(_portable(error))
+                answer(portable(error))
     finally:
         task.close()
 
@@ -180,7 +180,7 @@ def _end_with_driver() -> None:
     os._exit(1)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """The exception, or if it cannot be sent one that says the same; with the worker's traceback as a note."""
     where = "".join(traceback.format_exception(error))
     try:

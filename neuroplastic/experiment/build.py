@@ -10,6 +10,7 @@ from typing import Any
 
 from neuroplastic.errors import ArgumentError, RecipeError, check_range
 from neuroplastic.evaluate.base import Evaluator, Progress
+from neuroplastic.evaluate.cluster import ClusterEvaluator
 from neuroplastic.evaluate.processes import ProcessEvaluator, cores
 from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.experiment.options import constructor_options, resolve
@@ -122,14 +123,34 @@ def worker_count(recipe: Recipe) -> int:
     return cores() if workers == "auto" else workers
 
 
-def build_evaluator(recipe: Recipe, task: RolloutTask) -> Evaluator:
-    """This process, or workers.
+def build_evaluator(
+    recipe: Recipe, task: RolloutTask, cluster: str | None = None, note: Callable[[str], None] = print
+) -> Evaluator:
+    """This process, workers, or actors of a Ray cluster.
+
+    Args:
+        recipe: says how many, and what each may take.
+        task: what they try.
+        cluster: "auto" or the cluster's address; None = this machine.
+        note: told what a person wants to know about the cluster.
 
     Raises:
         ArgumentError: the bodies would take more memory than the recipe allows.
-        WorkerError: no process can be started.
+        WorkerError: no process can be started, or there is no such cluster.
+        MissingExtraError: a cluster is asked for, and Ray is not installed.
     """
     workers, chosen = worker_count(recipe), recipe.evaluate
+    if cluster is not None:
+        return ClusterEvaluator(
+            task,
+            cluster,
+            workers=None if chosen.workers == "auto" else chosen.workers,
+            cpus=chosen.cpus,
+            gpus=chosen.gpus,
+            limit=chosen.limit,
+            tries=chosen.tries,
+            note=note,
+        )
     needed = workers * body_megabytes(task)
     if needed > chosen.megabytes:
         raise ArgumentError(

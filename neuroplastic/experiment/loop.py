@@ -58,8 +58,13 @@ class Stop:
         self.note("stopping when the present batch is done; Ctrl-C again stops at once")
 
 
-def evolve(folder: RunFolder, reporter: Reporter) -> bool:
+def evolve(folder: RunFolder, reporter: Reporter, cluster: str | None = None) -> bool:
     """Runs the folder's recipe to its last generation, from its newest checkpoint if it has one.
+
+    Args:
+        folder: the run.
+        reporter: tells the person how it goes.
+        cluster: "auto" or the address of a Ray cluster; None = this machine. The numbers are the same.
 
     Returns:
         True when the run is complete, or its search says that going on is pointless; False when it was asked to stop,
@@ -73,7 +78,7 @@ def evolve(folder: RunFolder, reporter: Reporter) -> bool:
     """
     recipe = folder.recipe
     task = build_task(recipe)
-    with build_evaluator(recipe, task) as evaluator, Stop(reporter.note) as stop:
+    with build_evaluator(recipe, task, cluster, reporter.note) as evaluator, Stop(reporter.note) as stop:
 
         def progress(done: int, total: int) -> None:
             reporter.members(done, total)

@@ -25,6 +25,8 @@ FREE = (
     "evaluate.limit",
     "evaluate.tries",
     "evaluate.megabytes",
+    "evaluate.cpus",
+    "evaluate.gpus",
 )
 """Keys of a recipe that may change when a run goes on: they do not touch its numbers."""
 
@@ -107,16 +109,21 @@ class EvaluateSection(_Section):
     """Where trials run; nothing here touches the numbers.
 
     Attributes:
-        workers: processes of one thread each; "auto" = one for each core, 1 = none beside the driver.
+        workers: processes of one thread each; "auto" = one for each core, 1 = none beside the driver. On a Ray cluster
+            they are actors, and "auto" = as many as it has room for.
         limit: seconds that the trials of one member may take before its worker is replaced and they are tried again.
         tries: times that a member may end its worker before it is failed.
-        megabytes: that the bodies of all workers may take, where their environment says what one takes.
+        megabytes: that the bodies of all workers of this machine may take, where their environment says what one takes.
+        cpus: cores that each worker takes in the books of a Ray cluster; it computes in one thread.
+        gpus: GPUs, or a fraction of one, that each worker takes there.
     """
 
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     limit: float = Field(default=600.0, gt=0)
     tries: int = Field(default=3, ge=1)
     megabytes: int = Field(default=8192, ge=1)
+    cpus: float = Field(default=1.0, gt=0)
+    gpus: float = Field(default=0.0, ge=0)
 
 
 class Recipe(_Section):

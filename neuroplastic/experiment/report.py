@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID
 from rich.text import Text
 
 from neuroplastic.experiment.cost import Cost, duration
-from neuroplastic.learners.evolution import Evolution
+from neuroplastic.learners.evolution import FAULT, Evolution
 
 
 def line(metrics: Mapping[str, float], generations: int, rate: float, left: float) -> str:
@@ -22,6 +22,8 @@ def line(metrics: Mapping[str, float], generations: int, rate: float, left: floa
     parts += [f"{rate:,.0f} steps/s", f"{duration(left)} left"]
     if metrics.get("failures"):
         parts.append(f"{int(metrics['failures'])} failed")
+    if lost := sum(int(metrics.get(FAULT + name, 0)) for name in ("killed", "hung", "nonsense")):
+        parts.append(f"{lost} worker{'s' * (lost > 1)} lost and replaced")
     return "  ".join(parts)
 
 

@@ -17,6 +17,9 @@ from neuroplastic.search.base import DensePopulation, Index, Population, Strateg
 from neuroplastic.tasks.base import Evaluation
 from neuroplastic.tasks.statistics import Statistics
 
+FAULT = "fault_"
+"""Metrics that begin so count what went wrong with workers and was made good: no other number knows of it."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -102,7 +105,7 @@ class Evolution:
             TrialError: more than ``max_failed`` of the members failed.
             DivergenceError: the center would not be finite.
         """
-        started = time.perf_counter()
+        started, faults = time.perf_counter(), dict(self.evaluator.faults)
         population = self.strategy.ask()
         seeds = episode_seeds(self.seed, "train", self.generation, self.episodes)
         everybody = WithCenter(population, self.strategy.center)
@@ -139,6 +142,9 @@ class Evolution:
         if self.statistics is not None and tried.statistics is not None:
             self.statistics = self.statistics.merge(tried.statistics.total())
         self.generation += 1
+        for name, count in self.evaluator.faults.items():
+            if count > faults.get(name, 0):
+                metrics[f"{FAULT}{name}"] = count - faults.get(name, 0)
         metrics |= {"evaluations": self.evaluations, "steps": self.steps, "seconds": time.perf_counter() - started}
         return metrics
 

@@ -17,7 +17,8 @@ from neuroplastic.search.base import DensePopulation, Population
 from neuroplastic.tasks.base import Evaluation
 from neuroplastic.tasks.statistics import Statistics
 
-FINE, KILL, KILL_ONCE, CRASH, EXIT, HANG_ONCE, STUCK, RAISE, STRANGE, FAIL, WAIT = range(11)
+FINE, KILL, KILL_ONCE, CRASH, EXIT, HANG_ONCE, STUCK, RAISE, STRANGE, FAIL, WAIT, NAP = range(12)
+NONSENSE, NONSENSE_ONCE = 12, 13
 
 
 class StrangeError(Exception):
@@ -43,9 +44,11 @@ class Scripted:
     ) -> Evaluation:
         genomes = population.rows(index).numpy().astype(np.float64)
         failed = []
-        for member, (_, fault) in zip(index, genomes, strict=True):
+        for member, fault in zip(index, genomes[:, 1], strict=True):
             self.suffer(int(fault), member)
             failed.append(int(fault) == FAIL)
+            if fault == NONSENSE or (fault == NONSENSE_ONCE and self.first(member)):
+                return Evaluation(np.ones((1, 7)), np.ones((1, 7), np.int64))
         births = np.array([[np.random.default_rng(seed).standard_normal() for seed in own] for own in seeds])
         fitness = genomes[:, :1] * births
         if shared is not None:
@@ -72,6 +75,9 @@ class Scripted:
             raise ArgumentError("the task: expected sense; got none")
         elif fault == STRANGE:
             raise StrangeError(7, "odd")
+        elif fault == NAP:
+            self.note(member)
+            time.sleep(0.1)
         elif fault == WAIT:
             self.note(member)
             while not (self.folder / "go").exists():

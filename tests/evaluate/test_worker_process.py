@@ -159,7 +159,7 @@ if __name__ == "__main__":
     until((tmp_path / "at-0").exists)
     os.killpg(process.pid, signal.SIGTERM)
     (tmp_path / "go").touch()
-    assert process.stdout.readline() == "True {'killed': 0, 'hung': 0}\n"
+    assert process.stdout.readline() == "True {'killed': 0, 'hung': 0, 'nonsense': 0}\n"
     assert process.stdout.readline() == f"{sorted([signal.SIGINT.value, signal.SIGTERM.value])}\n"
     assert process.stdout.readline() == "again\n"
     until(lambda: not (tmp_path / "go").exists())
