@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from kernels import BYTES, FRONT, PICTURE, best_seconds, repeat, triad
 from neuroplastic_envs.car_racing import physics, race, solver, tiles, track
-from neuroplastic_envs.car_racing.picture import SIZE
+from neuroplastic_envs.car_racing.resize import SIZE
 from neuroplastic_envs.car_racing.vector import CarRacingVectorEnv
 from numba import njit
 from watch import watched
@@ -128,10 +128,10 @@ def hebbian(members: int) -> Callable[[int], int]:
 
 PARTS: dict[str, list[tuple[Any, str]]] = {
     "physics and tiles": [(physics, "step")],
-    "picture": [(race, "draw")],
-    "84 × 84 of it": [(race, "paper")],
+    "picture": [(race, "look_all")],
+    "84 × 84 of it": [(race, "paper_all")],
     "convolutions": [(FusedFront, "step")],
-    "plastic layers": [(HebbianLayer, "step")],
+    "plastic layers": [(HebbianLayer, "step_arrays")],
     "tracks": [(track, "_track_of")],
     "environment around these": [(CarRacingVectorEnv, "step"), (race.Race, "reset")],
     "network around these": [(PlasticNetwork, "act"), (PlasticNetwork, "birth"), (DensePopulation, "rows")],
@@ -147,36 +147,43 @@ class Part(NamedTuple):
 
 
 @njit(nogil=True)
-def _move(state):
-    """A step of the cars, which touch nothing."""
-    for row in range(len(state.bodies)):
-        body, joint, poses = state.bodies[row], state.joints[row], state.poses[row]
-        physics.drive(state.memory[row], state.grip[row], body, joint, poses, state.views[row])
-        solver.solve(body, joint, poses)
+def _move(row, state):
+    """A step of a car that touches nothing."""
+    body, joint, poses = state.bodies[row], state.joints[row], state.poses[row]
+    physics.drive(state.memory[row], state.grip[row], body, joint, poses, state.views[row])
+    solver.solve(body, joint, poses)
 
 
 @njit(nogil=True)
-def _prepare(state):
+def _prepare(row, state):
     """The same up to the solver's sweeps for the velocities."""
-    for row in range(len(state.bodies)):
-        body, joint, poses = state.bodies[row], state.joints[row], state.poses[row]
-        physics.drive(state.memory[row], state.grip[row], body, joint, poses, state.views[row])
-        solver._warm_start(body, joint, poses)
+    body, joint, poses = state.bodies[row], state.joints[row], state.poses[row]
+    physics.drive(state.memory[row], state.grip[row], body, joint, poses, state.views[row])
+    solver._warm_start(body, joint, poses)
 
 
 @njit(nogil=True)
-def _sweep(state):
-    for row in range(len(state.bodies)):
-        solver._solve_velocities(state.bodies[row], state.joints[row])
+def _sweep(row, state):
+    solver._solve_velocities(state.bodies[row], state.joints[row])
 
 
 @njit(nogil=True)
-def _touch(state):
-    """What the cars touch where they are."""
-    for row in range(len(state.bodies)):
-        number, near = state.counts[row, physics.TILES], state.counts[row, physics.NEAR]
-        shapes, visited, earned = state.shapes[row, :number], state.visited[row], state.earned[row]
-        tiles.contact(state.poses[row], shapes, state.near[row], near, state.grip[row], visited, earned, 0, 2.0)
+def _touch(row, state):
+    """What a car touches where it is."""
+    number, near = state.counts[row, physics.TILES], state.counts[row, physics.NEAR]
+    shapes, visited, earned = state.shapes[row, :number], state.visited[row], state.earned[row]
+    tiles.contact(state.poses[row], shapes, state.near[row], near, state.grip[row], visited, earned, 0, 2.0)
+
+
+def all_cars(part: Any) -> Callable[[physics.State], None]:
+    """Such a part of a step, of all cars."""
+
+    @njit(nogil=True)
+    def call(state):
+        for row in range(len(state.bodies)):
+            part(row, state)
+
+    return call
 
 
 @njit(nogil=True)
@@ -237,9 +244,12 @@ def parts_of_a_step(
 
     states = recorded_states(rng, 500)
     prepared = [copy(state) for state in states]
+    prepare = all_cars(_prepare)
     for state in prepared:
-        _prepare(state)
-    moving, touching, sweeping = repeated(_move, states), repeated(_touch, states), repeated(_sweep, prepared)
+        prepare(state)
+    moving, touching, sweeping = (
+        repeated(all_cars(part), of) for part, of in ((_move, states), (_touch, states), (_sweep, prepared))
+    )
     car = mean.pop("physics and tiles") / (moving + touching)
     near = np.mean([state.counts[:, physics.NEAR] for state in states])
 

@@ -1,17 +1,22 @@
 """Cars side by side, each on a track of its own: from actions to rewards, ends, and what pictures show."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from . import physics, solver
 from .physics import State
+from .picture import Roads
 from .track import Track, make_track
+from .view import VIEW
 
 # What the five discrete actions do: steering to the right, gas, brake.
 DISCRETE = np.array([(0, 0, 0), (0.6, 0, 0), (-0.6, 0, 0), (0, 0.2, 0), (0, 0, 0.8)], np.float64)
 # Red, green and blue, 0 to 255, of the road, the ground, and the patches of grass on it.
 COLORS = np.array([(102, 102, 102), (102, 204, 102), (102, 230, 102)], np.float64)
 ROOM = 384  # tiles that there is room for at first
+OF_TILES = {"shapes", "circles", "near", "visited", "earned", "points", "tiles", "borders", "kerb", "shade"}
 
 
 class Cars:
@@ -19,6 +24,7 @@ class Cars:
 
     Attributes:
         tracks: [N] theirs, None before the first reset. Cars may share one.
+        roads: what pictures show of them. The first track that is too long makes them new arrays.
         colors: [N, 3, 3] of the road, the ground, and the patches on it.
         views: [N, VIEW] what pictures show of them.
         visited: [N, T] bool, tiles of their tracks, and room for more, that a wheel or the hull has touched. The first
@@ -37,7 +43,7 @@ class Cars:
         self.tracks: list[Track | None] = [None] * number
         self.colors = np.tile(COLORS, (number, 1, 1))
         self._lap, self._randomize = float(lap_complete_percent), domain_randomize
-        self._state = _state(number, ROOM)
+        self._state, self.roads = _state(number, ROOM), _roads(number, ROOM)
 
     @property
     def views(self) -> NDArray[np.float64]:
@@ -64,9 +70,11 @@ class Cars:
         track = self.tracks[row] = make_track(np_random)
         length = len(track.points)
         if length > self._state.earned.shape[1]:
-            self._state = _with_room(self._state, 2 * length)
-        self._state.shapes[row, :length], self._state.circles[row, :length] = track.shapes, track.circles
-        self._state.counts[row, physics.TILES] = length
+            self._state, self.roads = _with_room(self._state, 2 * length), _with_room(self.roads, 2 * length)
+        for arrays in (self._state, self.roads):
+            for name in OF_TILES & set(arrays._fields) & set(track._fields):
+                getattr(arrays, name)[row, :length] = getattr(track, name)
+        self._state.counts[row, physics.TILES] = self.roads.lengths[row] = length
         physics.begin(row, track.points[0].copy(), self._lap, self._state)
 
     def step(
@@ -88,6 +96,10 @@ class Cars:
         physics.step(rows, np.array(actions, np.float64, order="C"), repeat, self._lap, self._state, told)
         return told[:, physics.GAIN], told[:, physics.TERMINATED] > 0, told[:, physics.FINISHED] > 0
 
+    def tiles(self, rows: NDArray[np.intp] | int) -> NDArray[np.float64]:
+        """The part of their tracks' tiles that the cars ``rows`` [n], which have been reset, have been paid for."""
+        return self._state.counts[rows, physics.EARNED] / self._state.counts[rows, physics.TILES]
+
 
 def random_colors(np_random: np.random.Generator) -> NDArray[np.float64]:
     """[3, 3] colors of the road, the ground, and the patches on it, which are brighter in red, green or blue."""
@@ -99,7 +111,7 @@ def random_colors(np_random: np.random.Generator) -> NDArray[np.float64]:
 
 def _state(number: int, room: int) -> State:
     return State(
-        views=np.zeros((number, physics.VIEW)),
+        views=np.zeros((number, VIEW)),
         bodies=np.zeros((number, 5, solver.BODY), np.float32),
         joints=np.zeros((number, 4, solver.JOINT), np.float32),
         poses=np.zeros((number, 5, 4), np.float32),
@@ -114,10 +126,23 @@ def _state(number: int, room: int) -> State:
     )
 
 
-def _with_room(state: State, room: int) -> State:
-    """The same cars, with room for longer tracks. `views` stays the same array."""
-    number, old = state.earned.shape
-    new = _state(number, room)
-    for name in ("shapes", "circles", "near", "visited", "earned"):
-        getattr(new, name)[:, :old] = getattr(state, name)
-    return state._replace(**{name: getattr(new, name) for name in ("shapes", "circles", "near", "visited", "earned")})
+def _roads(number: int, room: int) -> Roads:
+    return Roads(
+        lengths=np.zeros(number, np.int64),
+        points=np.zeros((number, room, 4)),
+        tiles=np.zeros((number, room, 4, 2)),
+        borders=np.zeros((number, room, 4, 2)),
+        kerb=np.zeros((number, room), np.uint8),
+        shade=np.zeros((number, room), np.uint8),
+    )
+
+
+def _with_room(arrays: Any, room: int) -> Any:
+    """The same `State` or `Roads` with room for longer tracks. What is not of tiles stays the same arrays."""
+    return arrays._replace(**{name: _longer(getattr(arrays, name), room) for name in OF_TILES & set(arrays._fields)})
+
+
+def _longer(array: NDArray[Any], room: int) -> NDArray[Any]:
+    longer = np.zeros((len(array), room, *array.shape[2:]), array.dtype)
+    longer[:, : array.shape[1]] = array
+    return longer

@@ -85,14 +85,14 @@ class CarRacingEnv(gymnasium.Env[NDArray[Any], Action]):
         self._race.reset(0, self.np_random, options.get("randomize", True))
         self._ready = True
         self._show()
-        return self._race.observations[0].copy(), {"tiles": self._race.tiles(0)}
+        return self._race.observations[0].copy(), {"tiles": float(self._race.cars.tiles(0))}
 
     def step(self, action: Action) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
         if not self._ready:
             raise gymnasium.error.ResetNeeded("call reset before step")
         rewards, ended, finished = self._race.step(ONLY, self._asked(action)[None])
         self._show()
-        info: dict[str, Any] = {"tiles": self._race.tiles(0)}
+        info: dict[str, Any] = {"tiles": float(self._race.cars.tiles(0))}
         if ended[0]:
             info["lap_finished"] = bool(finished[0])
         return self._race.observations[0].copy(), float(rewards[0]), bool(ended[0]), False, info

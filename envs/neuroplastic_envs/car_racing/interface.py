@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from .. import checks
 from .cars import DISCRETE
-from .picture import PAPER, SIZE
+from .resize import PAPER, SIZE
 
 METADATA: dict[str, Any] = {
     "render_fps": 50,
-    "megabytes_per_env": 0.3,  # of memory, with a track of its own; measured
+    "megabytes_per_env": 0.35,  # of memory, with a track of its own; measured
 }
 LOWEST, HIGHEST = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)
 STEERING = "steering in [-1, 1], gas and brake in [0, 1]"

@@ -1,31 +1,17 @@
-"""A step of the car: what its wheels do, in double precision, what it touches, how its bodies move, what it is worth.
-
-Everything compiled, and every constant in it, is in this file, except for `solver` and `tiles`, which are called:
-numba's cache of this file does not see a change there.
-"""
+"""A step of a car: what its wheels do, in double precision, what it touches, how its bodies move, what it is worth."""
 
 import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from .compiled import compiled
 from .solver import ANGLE, HULL_BODY, TARGET, TURN, VX, VY, WHEEL_M, H, place, solve
 from .tiles import COS, ROAM, SIN, SIZE, contact, look_around
+from .view import HULL, OMEGA, PLAYFIELD, SCORE, SPEED, SPIN, STEER, TIME, WHEEL
 
 F = np.float32
-
-# What a picture shows of a car, `view` [VIEW]. Lengths in the world's units, angles in radians.
-TIME = 0  # s
-SCORE = 1  # sum of rewards as the bar shows it
-HULL = 2  # [3] x, y, angle
-SPEED = 5  # per s
-SPIN = 6  # per s
-STEER = 7  # angle of the front left wheel to the hull
-OMEGA = 8  # [4] speeds of the wheels around their axles, per s
-WHEEL = 12  # [4, 4] x, y, angle, angle around the axle
-VIEW = 28
 
 # What else is remembered of a car [MEMORY], float64.
 GAS, BRAKE, WHEEL_STEER = 0, 1, 2
@@ -44,7 +30,6 @@ TOLD = 3
 
 FPS = 50
 DT = 1.0 / FPS  # s
-PLAYFIELD = 2000 / 6.0  # the car is lost beyond this
 ENGINE_POWER = 100000000 * SIZE * SIZE
 WHEEL_INERTIA = 4000 * SIZE * SIZE
 GRIP = 1000000 * SIZE * SIZE  # largest force of a wheel
@@ -87,7 +72,7 @@ class State(NamedTuple):
     earned: NDArray[np.bool_]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def begin(row, start, lap, state):
     """Puts car ``row`` at a point [4] of the track that the state holds, and lets a step pass without an action."""
     place(start, state.bodies[row], state.joints[row], state.poses[row])
@@ -98,7 +83,7 @@ def begin(row, start, lap, state):
     advance(row, lap, state)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def step(rows, actions, repeat, lap, state, told):
     """Some steps of the cars ``rows`` [n], each car by itself; none after the one that ends its episode.
 
@@ -127,7 +112,7 @@ def step(rows, actions, repeat, lap, state, told):
                 break
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def advance(row, lap, state):
     """One step of the world of car ``row``. Its wheels pull on what they touched a step ago; it touches; it moves."""
     body, joint, poses, memory = state.bodies[row], state.joints[row], state.poses[row], state.memory[row]
@@ -161,7 +146,7 @@ def advance(row, lap, state):
     _look(body, poses, memory, view)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def control(action, memory):
     """Takes an action [3]: steering to the right, gas, brake. Only gas is clipped, and it rises slowly."""
     memory[WHEEL_STEER] = -action[0]
@@ -170,7 +155,7 @@ def control(action, memory):
     memory[BRAKE] = action[2]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def drive(memory, grip, body, joint, poses, view):
     """What the wheels do in a step: motors of the joints, and velocities that the wheels' forces give them."""
     brake = memory[BRAKE]
@@ -201,7 +186,7 @@ def drive(memory, grip, body, joint, poses, view):
         body[i, VY] += H * (WHEEL_M * F(aside * sin + ahead * cos))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _look(body, poses, memory, view):
     """Writes what a picture shows."""
     for number in range(4):

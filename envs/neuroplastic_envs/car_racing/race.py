@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from . import interface
 from .cars import Cars
-from .picture import SIZE, draw, grey, paper, scratch
+from .picture import look, look_all, scratch
+from .resize import SIZE, grey_all, paper_all
 
 
 class Race:
@@ -24,13 +25,13 @@ class Race:
         self.cars = Cars(number, lap_complete_percent, domain_randomize)
         space = interface.observation_space(observation)
         self.observations = np.zeros((number, *space.shape), space.dtype)
-        self._kind, self._repeat = observation, frame_skip
-        self._scratch, self._picture = scratch(), np.zeros((SIZE, SIZE, 3), np.uint8)
+        self._kind, self._repeat, self._scratch = observation, frame_skip, scratch()
+        self._pictures = self.observations if observation == "rgb" else np.zeros((number, SIZE, SIZE, 3), np.uint8)
 
     def reset(self, row: int, np_random: np.random.Generator, randomize: bool = True) -> None:
         """Starts an episode of one car; ``randomize`` False keeps its colors."""
         self.cars.reset(row, np_random, randomize)
-        self._look(row)
+        self._look(np.array([row]))
 
     def step(
         self, rows: NDArray[np.intp], actions: NDArray[Any]
@@ -41,31 +42,19 @@ class Race:
             Rewards [n], whether the episodes have ended [n], and whether by a whole lap [n].
         """
         told = self.cars.step(rows, actions, self._repeat)
-        for row in rows.tolist():
-            self._look(row)
+        self._look(rows)
         return told
-
-    def tiles(self, row: int) -> float:
-        """The part of its track's tiles that a car has been paid for."""
-        track = self.cars.tracks[row]
-        return 0.0 if track is None else float(self.cars.earned[row, : len(track.points)].mean())
 
     def picture(self, row: int, height: int, width: int) -> NDArray[np.uint8]:
         """A picture [height, width, 3] for people to watch."""
-        picture = np.zeros((height, width, 3), np.uint8)
-        self._draw(row, scratch(height, width), picture)
+        cars, picture = self.cars, np.zeros((height, width, 3), np.uint8)
+        look(row, cars.roads, cars.visited, cars.views, cars.colors, scratch(height, width), picture)
         return picture
 
-    def _look(self, row: int) -> None:
-        seen = self.observations[row]
-        self._draw(row, self._scratch, seen if self._kind == "rgb" else self._picture)
+    def _look(self, rows: NDArray[np.intp]) -> None:
+        cars = self.cars
+        look_all(rows, cars.roads, cars.visited, cars.views, cars.colors, self._scratch, self._pictures)
         if self._kind == "paper":
-            paper(self._picture, seen)
+            paper_all(rows, self._pictures, self.observations)
         elif self._kind == "grey":
-            grey(self._picture, seen[..., 0])
-
-    def _draw(self, row: int, memory: Any, picture: NDArray[np.uint8]) -> None:
-        cars, track = self.cars, self.cars.tracks[row]
-        assert track is not None
-        lap = track.points, track.tiles, track.borders, track.kerb, track.shade, cars.visited[row, : len(track.points)]
-        draw(*lap, cars.views[row], cars.colors[row], memory, picture)
+            grey_all(rows, self._pictures, self.observations)

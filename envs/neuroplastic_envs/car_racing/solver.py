@@ -7,15 +7,14 @@ Box2D makes 180 sweeps over the joints for the velocities. Here sweeps are left 
 when velocities are what they were one or two sweeps before, they go on in this cycle. What the car does depends on what
 180 sweeps leave unsolved: to stop at a tolerance would make it another car.
 
-Everything compiled, and every constant in it, is in this file, except for the polygons of `tiles`, of which masses are
-made: numba's cache does not see a change in another file. Loops take no slices: numba would count references to them.
+Loops take no slices: numba would count references to them.
 """
 
 import math
 
 import numpy as np
-from numba import njit
 
+from .compiled import compiled
 from .tiles import COS, HULL_POLYGONS, SIN, SIZE, WHEEL_POLYGON
 
 F = np.float32
@@ -96,7 +95,7 @@ SLEEP = F(0.5)  # s at rest after which all stand still
 ZERO, ONE = F(0), F(1)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def place(start, body, joint, poses):
     """Puts a car at a point [4] of the track. Its wheels are turned, but not yet around the hull, as in the stock."""
     body[:], joint[:] = ZERO, ZERO
@@ -112,7 +111,7 @@ def place(start, body, joint, poses):
     body[HULL_BODY, Y] = (sin * CENTER_X + cos * CENTER_Y) + F(y)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def solve(body, joint, poses):
     """One step of Box2D's world, from velocities with the forces in them."""
     _warm_start(body, joint, poses)
@@ -132,7 +131,7 @@ def solve(body, joint, poses):
     _rest(body, solved)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _warm_start(body, joint, poses):
     """Makes the joints' masses and limits ready, and applies the impulses that they had in the step before."""
     vx, vy, turn, angle = body[HULL_BODY, VX], body[HULL_BODY, VY], body[HULL_BODY, TURN], body[HULL_BODY, ANGLE]
@@ -163,12 +162,12 @@ def _warm_start(body, joint, poses):
     body[HULL_BODY, VX], body[HULL_BODY, VY], body[HULL_BODY, TURN] = vx, vy, turn
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _inverse(determinant):
     return ONE / determinant if determinant != 0 else determinant
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _solve_velocities(body, joint):
     """What VELOCITY_SWEEPS sweeps make of the velocities."""
     done = 0
@@ -182,7 +181,7 @@ def _solve_velocities(body, joint):
             done += _leap(body, joint, VELOCITY_SWEEPS - done, period)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _leap(body, joint, sweeps, period):
     """Does as many whole cycles as ``sweeps`` hold, where velocities come back each ``period`` sweeps.
 
@@ -212,7 +211,7 @@ def _leap(body, joint, sweeps, period):
     return cycles * period
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _save(body, joint):
     """Keeps all on which velocities depend."""
     for i in range(5):
@@ -221,7 +220,7 @@ def _save(body, joint):
         joint[i, OLD_LIMIT_P], joint[i, OLD_LIMIT_P + 1] = joint[i, LIMIT_P], joint[i, MOTOR_P]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _is_saved(body, joint):
     for i in range(4, -1, -1):
         for value in range(2, -1, -1):
@@ -233,7 +232,7 @@ def _is_saved(body, joint):
     return True
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _sweep_velocities(body, joint):
     """Solves each joint's motor, and then its place, together with its limit where it is at one."""
     vx, vy, turn = body[HULL_BODY, VX], body[HULL_BODY, VY], body[HULL_BODY, TURN]
@@ -273,7 +272,7 @@ def _sweep_velocities(body, joint):
     body[HULL_BODY, VX], body[HULL_BODY, VY], body[HULL_BODY, TURN] = vx, vy, turn
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _at_limit(k11, k12, k22, rx, ry, det, ex, ey, ew, pushed, at):
     """Impulses x, y and of the limit that end a joint's velocities ex, ey, ew.
 
@@ -291,7 +290,7 @@ def _at_limit(k11, k12, k22, rx, ry, det, ex, ey, ew, pushed, at):
     return px, py, impulse
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _move(body):
     for i in range(5):
         vx, vy, turn = body[i, VX], body[i, VY], body[i, TURN]
@@ -307,7 +306,7 @@ def _move(body):
         body[i, ANGLE] += H * turn
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _sweep_positions(body, joint):
     """Puts each wheel back to its limit and its place. Returns whether all were near enough before."""
     x, y, angle = body[HULL_BODY, X], body[HULL_BODY, Y], body[HULL_BODY, ANGLE]
@@ -340,7 +339,7 @@ def _sweep_positions(body, joint):
     return solved
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _rest(body, solved):
     """A car at rest for SLEEP stands still. Its wheels wake it at once, but what speed was left is gone."""
     least = SLEEP

@@ -4,14 +4,13 @@ The distance is that of Gilbert, Johnson and Keerthi (1988) in barycentric coord
 most two skins. Most pairs are so clearly apart, or one so clearly on top of the other, that rounding cannot matter: the
 tile's edges alone tell those. Box2D's broad phase is left out: its boxes reach 0.1 beyond the polygons, so it neither
 misses nor delays a touch.
-
-Everything compiled, and every constant in it, is in this file: numba's cache does not see a change in another one.
 """
 
 import math
 
 import numpy as np
-from numba import njit
+
+from .compiled import compiled
 
 F = np.float32
 SIZE = 0.02
@@ -43,7 +42,7 @@ CAR_REACH = F(3.5)  # the same for all of the car
 ROAM = F(8.0)  # how far the car may go before the tiles near it are looked for again
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def look_around(x, y, circles, near):
     """Puts the tiles that a car can touch while it is within ROAM of (x, y) into ``near``, the last of them first.
 
@@ -63,7 +62,7 @@ def look_around(x, y, circles, near):
     return found
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def contact(poses, shapes, near, found, grip, visited, earned, count, lap):
     """What a car touches where it is.
 
@@ -101,13 +100,13 @@ def contact(poses, shapes, near, found, grip, visited, earned, count, lap):
     return count, complete
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _wheel_touches(shapes, tile, poses, wheel):
     side = _where(shapes, tile, poses, wheel, WHEEL_REACH)
     return side == OVER or (side == CLOSE and touch(shapes, tile, WHEEL_POLYGON, poses, wheel))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _hull_touches(shapes, tile, poses):
     return (
         touch(shapes, tile, HULL_POLYGONS[0], poses, HULL)
@@ -117,7 +116,7 @@ def _hull_touches(shapes, tile, poses):
     )
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _where(shapes, tile, poses, body, reach):
     """How a polygon that holds its body's position, and lies within reach of it, is to a tile: APART, OVER or CLOSE."""
     x, y = poses[body, X], poses[body, Y]
@@ -133,7 +132,7 @@ def _where(shapes, tile, poses, body, reach):
     return OVER if over else CLOSE
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def touch(shapes, tile, polygon, poses, body):
     """Whether a tile of shapes [T, 4, 2], in the world, and a polygon [K, 2] of a body touch; both counterclockwise.
 
@@ -194,19 +193,19 @@ def touch(shapes, tile, polygon, poses, body):
     return not (distance > SKINS and distance > EPSILON) or distance - SKINS < NO_DISTANCE
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _placed(polygon, j, poses, body):
     x, y, sin, cos = polygon[j, 0], polygon[j, 1], poses[body, SIN], poses[body, COS]
     return (cos * x - sin * y) + poses[body, X], (sin * x + cos * y) + poses[body, Y]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _corner(shapes, tile, i, polygon, j, poses, body):
     x, y = _placed(polygon, j, poses, body)
     return x - shapes[tile, i, 0], y - shapes[tile, i, 1]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _support(polygon, dx, dy):
     """The first corner that lies farthest in a direction."""
     best, farthest = 0, polygon[0, 0] * dx + polygon[0, 1] * dy
@@ -217,7 +216,7 @@ def _support(polygon, dx, dy):
     return best
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _tile_support(shapes, tile, dx, dy):
     best, farthest = 0, shapes[tile, 0, 0] * dx + shapes[tile, 0, 1] * dy
     for i in range(1, 4):
@@ -227,7 +226,7 @@ def _tile_support(shapes, tile, dx, dy):
     return best
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _segment(x1, y1, x2, y2):
     """The ends (bits 1, 2) that span a segment's closest point to the origin, and their shares."""
     ex, ey = x2 - x1, y2 - y1
@@ -241,7 +240,7 @@ def _segment(x1, y1, x2, y2):
     return 3, share1 * scale, share2 * scale
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _triangle(x1, y1, x2, y2, x3, y3):
     """The corners (bits 1, 2, 4) that span a triangle's closest point to the origin, and the shares of the two kept.
 

@@ -1,8 +1,7 @@
 """Tracks: closed roads of convex tiles, the very ones that Gymnasium's CarRacing-v3 makes from the same random numbers.
 
 A pen walks from one checkpoint of a morphed circle to the next with a limited turn rate, several times around; the last
-whole lap is the track. Everything compiled, and every constant in it, is in this file: numba's cache does not see a
-change in another one.
+whole lap is the track.
 """
 
 import math
@@ -10,8 +9,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from .compiled import compiled
 
 SCALE = 6.0
 RADIUS = 900 / SCALE  # of the circle that is morphed
@@ -71,7 +71,7 @@ def _track_of(numbers: bytes) -> Track | None:
     return track
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _walk(numbers):
     """The points [T, 4] of the track; T = 0 if it does not close."""
     goals = np.empty((CHECKPOINTS, 3))
@@ -125,7 +125,7 @@ def _walk(numbers):
     return _last_lap(path[:length])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _last_lap(path):
     start = 2 * math.pi * (-0.5) / CHECKPOINTS
     first = last = -1
@@ -145,7 +145,7 @@ def _last_lap(path):
     return lap.copy()
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _lay(points):
     """Everything else of a `Track`, in its order."""
     count = len(points)
@@ -168,7 +168,7 @@ def _lay(points):
     return tiles, borders, kerb, shade, shapes, circles
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _span(quads, i, x0, y0, x1, y1, cos0, sin0, cos1, sin1, near, far):
     """Quadrilateral i, between two points of the track and two distances to their right."""
     quads[i, 0, 0], quads[i, 0, 1] = x1 + near * cos1, y1 + near * sin1
@@ -177,7 +177,7 @@ def _span(quads, i, x0, y0, x1, y1, cos0, sin0, cos1, sin1, near, far):
     quads[i, 3, 0], quads[i, 3, 1] = x0 + near * cos0, y0 + near * sin0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _kerbs(points):
     """[T] the kerbs: where four tiles in a row turn hard to the same side, and at the four before the last of them."""
     count = len(points)
@@ -200,7 +200,7 @@ def _kerbs(points):
     return kerb
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _wrap(tiles, tile, shapes):
     """The convex hull of a tile's corners in single precision, by gift wrapping in the order in which Box2D does it."""
     first = 0
@@ -228,7 +228,7 @@ def _wrap(tiles, tile, shapes):
         shapes[tile, spare, 0], shapes[tile, spare, 1] = shapes[tile, corner - 1, 0], shapes[tile, corner - 1, 1]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _enclose(shapes, tile, circles):
     x, y = np.float32(0), np.float32(0)
     for i in range(4):

@@ -103,7 +103,7 @@ class CarRacingVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         for row in np.flatnonzero(mask).tolist():
             rng = self._rngs[row] = rngs[row] or self._rngs[row] or np_random()[0]
             self._race.reset(row, rng, options.get("randomize", True))
-            self._tiles[row] = self._race.tiles(row)
+            self._tiles[row] = self._race.cars.tiles(row)
             self._ready = True
         self._ages[mask] = 0
         self._terminated[mask] = self._truncated[mask] = self._finished[mask] = False
@@ -116,7 +116,7 @@ class CarRacingVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         rows, rewards = np.flatnonzero(self.active), np.zeros(self.num_envs)
         rewards[rows], self._terminated[rows], self._finished[rows] = self._race.step(rows, self._asked(actions, rows))
         self._ages[rows] += 1
-        self._tiles[rows] = [self._race.tiles(row) for row in rows.tolist()]
+        self._tiles[rows] = self._race.cars.tiles(rows)
         self._truncated[rows] = self._ages[rows] >= self._limit
         self.active &= ~(self._terminated | self._truncated)
         seen = self._race.observations.copy()

@@ -1,21 +1,8 @@
-"""Fresh random input for every run, printed so that a failure can be repeated."""
+"""Quadrupeds that are closed after the test."""
 
 import gymnasium
 import neuroplastic_envs  # noqa: F401  registers the environments
-import numpy as np
 import pytest
-
-
-@pytest.fixture
-def seed() -> int:
-    seed = int(np.random.SeedSequence().generate_state(1)[0])
-    print(f"seed {seed}")
-    return seed
-
-
-@pytest.fixture
-def rng(seed: int) -> np.random.Generator:
-    return np.random.default_rng(seed)
 
 
 @pytest.fixture
