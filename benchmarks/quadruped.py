@@ -20,8 +20,7 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +35,7 @@ from neuroplastic_envs.quadruped.body import JOINTS, TORQUE
 from neuroplastic_envs.quadruped.bullet import pybullet
 from neuroplastic_envs.quadruped.simulation import Simulation
 from numpy.typing import NDArray
+from watch import watched
 
 from neuroplastic.experiment.build import build_task, checked
 from neuroplastic.experiment.recipe import load_recipe
@@ -230,35 +230,6 @@ PARTS: dict[str, list[tuple[Any, str]]] = {  # what belongs to it, less what it 
 }
 
 
-@contextmanager
-def watched() -> Iterator[dict[str, float]]:
-    """Seconds spent in each of `PARTS` while it lasts."""
-    taken, within = dict.fromkeys(PARTS, 0.0), [0.0]
-    before = [(owner, name, getattr(owner, name)) for targets in PARTS.values() for owner, name in targets]
-
-    def watch(part: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def watching(*values: Any, **named: Any) -> Any:
-            within.append(0.0)
-            began = time.perf_counter()
-            try:
-                return call(*values, **named)
-            finally:
-                seconds = time.perf_counter() - began
-                taken[part] += seconds - within.pop()
-                within[-1] += seconds
-
-        return watching
-
-    for part, targets in PARTS.items():
-        for owner, name in targets:
-            setattr(owner, name, watch(part, getattr(owner, name)))
-    try:
-        yield taken
-    finally:
-        for owner, name, call in before:
-            setattr(owner, name, call)
-
-
 def parts_of_a_step(hebbians: Hebbians, batch: int, rounds: int, rng: np.random.Generator) -> Parts:
     synapses = sum(layer.inputs * layer.outputs for layer in hebbians.network.layers)
     ours, least = [], []
@@ -269,7 +240,7 @@ def parts_of_a_step(hebbians: Hebbians, batch: int, rounds: int, rng: np.random.
             began = time.perf_counter()
             steps = live()
             whole = time.perf_counter() - began
-            with watched() as taken:
+            with watched(PARTS) as taken:
                 live()
             if number:
                 spent.append([1e6 * seconds / steps for seconds in (*taken.values(), whole)])

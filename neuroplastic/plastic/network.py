@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, check_name, check_range, check_shape
@@ -16,6 +17,8 @@ from neuroplastic.genome import Layout
 from neuroplastic.plastic.front import ConvolutionalFront, LivingFront
 from neuroplastic.plastic.kernels import ACTIVATIONS, BACKENDS
 from neuroplastic.plastic.rules import Layer, LivingLayer, Rule
+
+Numbers = TypeVar("Numbers", Tensor, NDArray[Any])
 
 
 class Policy(Protocol):
@@ -28,8 +31,11 @@ class Policy(Protocol):
     ) -> None:
         """B new lives, the old ones forgotten: genomes [B, D], seeds [B]. Or with ``rows``, in place of those alone."""
 
-    def act(self, observations: Tensor, rewards: Tensor, rows: Sequence[int]) -> Tensor:
-        """One step of some lives: observations [b, I] and rewards of the step before [b] -> outputs [b, O]."""
+    def act(self, observations: Numbers, rewards: Numbers, rows: Sequence[int]) -> Numbers:
+        """One step of some lives: observations [b, I] and rewards of the step before [b] -> outputs [b, O].
+
+        Tensors are answered by a tensor, arrays by an array.
+        """
         ...
 
     def weights(self) -> dict[str, Tensor]:
@@ -86,7 +92,8 @@ class PlasticNetwork:
             raise ArgumentError(f"dtype: expected one of {allowed} for backend {backend!r}; got {dtype}")
         activations = [activation] * len(hidden) + [output_activation]
         self.rule, self.front, self.dtype, self._backend = rule, front, dtype, backend
-        sizes = [front.outputs(self._shape) if front else prod(self._shape), *hidden, outputs]
+        self._size = prod(self._shape)
+        sizes = [front.outputs(self._shape) if front else self._size, *hidden, outputs]
         self.layers = [
             Layer(f"layer{n}", before, after, activations[n], backend, dtype)
             for n, (before, after) in enumerate(pairwise(sizes))
@@ -95,6 +102,8 @@ class PlasticNetwork:
         parts |= {layer.name: rule.layout(layer.inputs, layer.outputs) for layer in self.layers}
         self.layout = Layout.nest(parts)
         self._born = 0
+        self._asked: list[int] | None = None  # rows that were found to be distinct and born
+        self._rows = np.zeros(0, np.int64)  # the same as an array
         self._living_front: LivingFront | None = None
         self._living: list[LivingLayer] = []
 
@@ -115,7 +124,7 @@ class PlasticNetwork:
         number = "B" if rows is None else len(rows)
         check_shape("genomes", genomes, [number, self.layout.size])
         check_shape("seeds", np.asarray(seeds, object), [len(genomes)])
-        index = None if rows is None else self._index(rows)
+        index = None if rows is None else torch.from_numpy(self._index(rows))
         arrays, seeds = self.layout.split(genomes.detach().to(self.dtype)), [int(seed) for seed in seeds]
         front, newborn = None, []
         if self.front:
@@ -127,17 +136,18 @@ class PlasticNetwork:
             newborn.append(self.rule.birth(layer, own, seeds))
         if index is None:
             self._born, self._living_front, self._living = len(genomes), front, newborn
+            self._asked = None
             return
         if self._living_front:
             self._living_front.replace(index, front)
         for living, new in zip(self._living, newborn, strict=True):
             living.replace(index, new)
 
-    def act(self, observations: Tensor, rewards: Tensor, rows: Sequence[int]) -> Tensor:
+    def act(self, observations: Numbers, rewards: Numbers, rows: Sequence[int]) -> Numbers:
         """One step of some of the lives: outputs [b, O], and weights changed.
 
         Args:
-            observations: [b, I]; pictures flattened too.
+            observations: [b, I]; pictures flattened too. Tensors are answered by a tensor, arrays by an array.
             rewards: of the step before [b].
             rows: which lives these are: b distinct numbers below B. The others stay as they are.
 
@@ -145,21 +155,47 @@ class PlasticNetwork:
             ShapeError: an argument has another shape.
             ArgumentError: rows are not distinct or not among the B of the last birth.
         """
-        check_shape("observations", observations, [len(rows), prod(self._shape)])
-        check_shape("rewards", rewards, [len(rows)])
+        number = len(rows)
+        if observations.shape != (number, self._size) or rewards.shape != (number,):
+            check_shape("observations", observations, [number, self._size])
+            check_shape("rewards", rewards, [number])
         index = self._index(rows)
+        if self._backend == "reference":
+            post = self._step(torch.as_tensor(observations), torch.as_tensor(rewards), torch.from_numpy(index))
+            given: Any = post if isinstance(observations, Tensor) else post.numpy()
+        else:
+            post = self._step_arrays(_array(observations), _array(rewards), index)
+            given = torch.from_numpy(post) if isinstance(observations, Tensor) else post
+        return given
+
+    def _step(self, observations: Tensor, rewards: Tensor, index: Tensor) -> Tensor:
         activity, signal = observations.to(self.dtype).contiguous(), rewards.to(self.dtype)
         if self._living_front:
-            activity = self._living_front.step(activity.view(len(rows), *self._shape), index)
+            activity = self._living_front.step(activity.view(len(index), *self._shape), index)
         for layer in self._living:
             activity = layer.step(activity, signal, index)
         return activity
 
-    def _index(self, rows: Sequence[int] | np.ndarray) -> Tensor:
-        if len(set(rows)) < len(rows) or not all(0 <= row < self._born for row in rows):
-            raise ArgumentError(f"rows: expected distinct numbers below {self._born}, the lives born; got {list(rows)}")
-        return torch.from_numpy(np.array(rows, np.int64))
+    def _step_arrays(self, activity: NDArray[Any], signal: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
+        if self._living_front:
+            pictures = torch.from_numpy(activity).view(len(index), *self._shape)
+            activity = self._living_front.step(pictures, torch.from_numpy(index)).numpy()
+        for layer in self._living:
+            activity = layer.step_arrays(activity, signal, index)
+        return activity
+
+    def _index(self, rows: Sequence[int] | np.ndarray) -> NDArray[np.int64]:
+        asked = list(rows)
+        if asked != self._asked:  # they seldom change from one step to the next
+            if len(set(asked)) < len(asked) or not all(0 <= row < self._born for row in asked):
+                raise ArgumentError(f"rows: expected distinct numbers below {self._born}, the lives born; got {asked}")
+            self._asked, self._rows = asked, np.array(asked, np.int64)
+        return self._rows
 
     def weights(self) -> dict[str, Tensor]:
         """Name of a plastic layer -> a copy of its weights [B, O, I] as the next step will use them."""
         return {layer.name: living.weights() for layer, living in zip(self.layers, self._living, strict=True)}
+
+
+def _array(numbers: Tensor | NDArray[Any]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(numbers.numpy() if isinstance(numbers, Tensor) else numbers, np.float32)

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroplastic.genome import Layout
@@ -50,6 +52,10 @@ class LivingLayer(ABC):
         Returns:
             o_j, activity of the units after the synapses [b, O]. No row of it depends on the other rows.
         """
+
+    def step_arrays(self, pre: NDArray[Any], signal: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+        """`step` from arrays to an array; what computes outside of torch overrides it and saves the way through it."""
+        return self.step(torch.from_numpy(pre), torch.from_numpy(signal), torch.from_numpy(rows)).numpy()
 
     @abstractmethod
     def replace(self, rows: Tensor, newborn: Any) -> None:

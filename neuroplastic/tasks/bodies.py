@@ -223,13 +223,15 @@ class VectorBodies(Bodies):
     def step(self, rows: Rows, outputs: Vector, resting: NDArray[np.bool_] | None = None) -> None:
         if self.env is None:  # lost in the reset of another row
             return
-        self._actions[rows] = self._write(outputs)
+        actions = self._write(outputs)
         if resting is not None:
-            self._actions[rows[resting]] = zero_action(self.env.single_action_space)
-        self.env.active[:] = False
-        self.env.active[rows] = True
+            actions[resting] = zero_action(self.env.single_action_space)
+        self.env.active[:] = len(rows) == self.size
+        if len(rows) < self.size:
+            self.env.active[rows], self._actions[rows] = True, actions
+            actions = self._actions
         try:
-            observations, rewards, terminated, truncated, infos = self.env.step(self._actions)
+            observations, rewards, terminated, truncated, infos = self.env.step(actions)
         except Exception as error:
             self._fail(error)
             return

@@ -45,34 +45,35 @@ _GOES_ON, _OVER, _NOT_FINITE = range(3)
 
 
 @njit(nogil=True, cache=True)
-def _judge(rows, rewards, terminated, truncated, fitness, steps, unlucky, horizon, idle, grace, patience):
-    """Counts a step of rows [n] and its rewards; returns what has become of these lives [n]."""
-    fates = np.zeros(len(rows), np.int8)
-    for number, row in enumerate(rows):
+def _judge(rows, rewards, terminated, truncated, fitness, steps, unlucky, fates, horizon, idle, grace, patience):
+    """Counts a step of rows [n] and its rewards; puts what has become of them into fates [B]. Whether all go on."""
+    all_go_on = True
+    for row in rows:
         steps[row] += 1
+        fates[row] = _GOES_ON
         if not math.isfinite(rewards[row]):
-            fates[number] = _NOT_FINITE
-            continue
-        over = truncated[row] or steps[row] == horizon
-        if steps[row] > idle:
-            fitness[row] += rewards[row]
-        if steps[row] > idle + grace:
-            unlucky[row] = unlucky[row] + 1 if rewards[row] < 0 else 0
-            over = over or terminated[row] or (patience > 0 and unlucky[row] > patience)
-        if over:
-            fates[number] = _OVER
-    return fates
+            fates[row] = _NOT_FINITE
+        else:
+            over = truncated[row] or steps[row] == horizon
+            if steps[row] > idle:
+                fitness[row] += rewards[row]
+            if steps[row] > idle + grace:
+                unlucky[row] = unlucky[row] + 1 if rewards[row] < 0 else 0
+                over = over or terminated[row] or (patience > 0 and unlucky[row] > patience)
+            if over:
+                fates[row] = _OVER
+        all_go_on = all_go_on and fates[row] == _GOES_ON
+    return all_go_on
 
 
 @njit(nogil=True, cache=True)
-def _are_finite(outputs):
-    """Whether each row [b] of outputs [b, O] is finite, and whether all are."""
-    finite, every = np.ones(len(outputs), np.bool_), True
+def _all_finite(outputs):
+    """Whether all outputs [b, O] are finite."""
     for row in range(len(outputs)):
         for number in outputs[row]:
             if not math.isfinite(number):
-                finite[row] = every = False
-    return finite, every
+                return False
+    return True
 
 
 class Lives:
@@ -91,6 +92,7 @@ class Lives:
         self.steps = np.zeros(bodies.size, np.int64)
         self.failures: dict[int, str] = {}
         self._unlucky = np.zeros(bodies.size, np.int64)  # negative rewards in a row
+        self._fates = np.zeros(bodies.size, np.int8)  # what the last step has made of each
         self._may_rest = False  # whether it is worth looking for rows in their idle steps
 
     def begin(self, rows: Rows, seeds: NDArray[np.int64]) -> Rows:
@@ -130,20 +132,21 @@ class Lives:
         if resting is not None:
             acting, outputs = outputs, np.zeros((len(rows), self.bodies.outputs), np.float32)
             outputs[~resting] = acting
-        finite, every = _are_finite(outputs)
-        if not every:
+        if not _all_finite(outputs):
+            finite = np.isfinite(outputs).all(axis=1)
             self._fail(rows[~finite], "the network's output is not finite")
             rows, outputs, resting = rows[finite], outputs[finite], None if resting is None else resting[finite]
         if len(rows):
             self.bodies.step(rows, outputs, resting)
             rows = self._sound(rows)
         bodies, rules = self.bodies, self.rules
-        fates = _judge(
+        all_go_on = _judge(
             rows, bodies.rewards, bodies.terminated, bodies.truncated, self.fitness, self.steps, self._unlucky,
-            rules.horizon, rules.idle, rules.grace, rules.patience,
+            self._fates, rules.horizon, rules.idle, rules.grace, rules.patience,
         )  # fmt: skip
-        if not fates.any():
+        if all_go_on:
             return rows
+        fates = self._fates[rows]
         self._fail(rows[fates == _NOT_FINITE], "the environment's reward is not finite")
         return rows[fates == _GOES_ON]
 

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -200,13 +199,14 @@ def live_on(
     """One step of some lives: observe, act, move. Returns the rows whose lives go on."""
     resting = lives.resting(rows)
     acting = rows if resting is None else rows[~resting]
-    observations = lives.bodies.observations[acting]
+    observations, rewards = lives.bodies.observations, lives.bodies.rewards
+    if len(acting) < lives.bodies.size:
+        observations, rewards = observations[acting], rewards[acting]
     if observed is not None:
         observed.add(acting, observations)
     if shared is not None:
         observations = shared.normalise(observations)
     outputs = np.zeros((0, lives.bodies.outputs), np.float32)
     if len(acting):
-        rewards = torch.from_numpy(lives.bodies.rewards[acting].astype(np.float32))
-        outputs = policy.act(torch.from_numpy(observations), rewards, acting.tolist()).numpy()
+        outputs = policy.act(observations, rewards.astype(np.float32), acting.tolist())
     return lives.step(rows, outputs, resting)

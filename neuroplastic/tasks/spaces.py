@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from numba import njit
 from numpy.typing import NDArray
 
 from neuroplastic.errors import ArgumentError, SpaceError, check_name
@@ -54,19 +55,31 @@ def action_writer(space: spaces.Space, squash: Sequence[str] = ()) -> tuple[int,
         bounded = np.isfinite(space.low) & np.isfinite(space.high)
         low = np.where(bounded, space.low, -1).astype(space.dtype)
         high = np.where(bounded, space.high, 1).astype(space.dtype)
-        middle, half = (high + low) / 2, (high - low) / 2
         if squash:
             return int(np.prod(space.shape)), _squasher(space, squash)
-        as_it_is = bool((middle == 0).all() and (half == 1).all())
-
-        def stretch(outputs: Vector) -> Any:
-            actions = outputs.reshape(-1, *space.shape)
-            if not as_it_is:
-                actions = middle + half * actions
-            return np.minimum(np.maximum(actions, space.low), space.high)  # np.clip takes thrice as long
-
-        return int(np.prod(space.shape)), stretch
+        return int(np.prod(space.shape)), _stretcher(space, (high + low) / 2, (high - low) / 2)
     raise SpaceError(f"action space: expected Discrete or a Box of floats; got {space}")
+
+
+@njit(nogil=True, cache=True)
+def _stretch(outputs, middle, half, low, high, as_it_is):
+    """Actions [b, O] from outputs [b, O]. As NumPy would have it; but its calls are dear after a step of physics."""
+    actions = np.empty(outputs.shape, low.dtype)
+    for row in range(len(outputs)):
+        for number in range(len(low)):
+            value = low.dtype.type(outputs[row, number])
+            if not as_it_is:
+                value = middle[number] + half[number] * value
+            actions[row, number] = min(max(value, low[number]), high[number])
+    return actions
+
+
+def _stretcher(space: spaces.Box, middle: Any, half: Any) -> Callable[[Vector], Any]:
+    as_it_is = bool((middle == 0).all() and (half == 1).all())
+    dtype = np.float32 if space.dtype.itemsize <= 4 else np.float64
+    bounds = (np.ascontiguousarray(part, dtype).ravel() for part in (middle, half, space.low, space.high))
+    middle, half, low, high = bounds
+    return lambda outputs: _stretch(outputs, middle, half, low, high, as_it_is).reshape(-1, *space.shape)
 
 
 def _squasher(space: spaces.Box, squash: Sequence[str]) -> Callable[[Vector], Any]:

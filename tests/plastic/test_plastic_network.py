@@ -1,5 +1,7 @@
 import pickle
+from math import prod
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from neuroplastic.errors import ArgumentError, ShapeError, UnknownNameError
 from neuroplastic.genome import Layout
-from neuroplastic.plastic import HebbianRule, LivingLayer, PlasticNetwork, Rule, rules
+from neuroplastic.plastic import ConvolutionalFront, HebbianRule, LivingLayer, PlasticNetwork, Rule, rules
 from neuroplastic.plastic.initial import draw
 from neuroplastic.plastic.kernels import ACTIVATIONS, BACKENDS, NORMALISERS
 
@@ -275,3 +277,30 @@ def test_arguments_of_another_shape():
         with pytest.raises(ArgumentError, match="rows: expected distinct numbers below 2"):
             network.act(torch.zeros(2, 3), torch.zeros(2), rows)
     assert network.act(torch.zeros(0, 3), torch.zeros(0), []).shape == (0, 2)
+
+
+@pytest.mark.parametrize("rule", [HebbianRule(), RewardedRule()], ids=["fused", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("front", [None, ConvolutionalFront()], ids=["plain", "front"])
+def test_arrays_are_answered_by_an_array_of_the_same_numbers(rule, backend, front):
+    shape = (84, 84, 3) if front else (5,)
+    network = PlasticNetwork(shape, 2, [4], rule=rule, front=front, backend=backend)
+    genomes = 0.1 * torch.randn(3, network.layout.size)
+    rewards, rows = torch.randn(2), [2, 0]
+    observations = torch.rand(2, 2, prod(shape))
+    network.birth(genomes, range(3))
+    expected = [network.act(seen, rewards, rows) for seen in observations]
+    network.birth(genomes, range(3))
+    for seen, outputs in zip(observations, expected, strict=True):
+        answer = network.act(seen.numpy(), rewards.double().numpy(), rows)
+        assert isinstance(answer, np.ndarray)
+        assert np.array_equal(answer, outputs.numpy())
+
+
+def test_rows_found_good_are_looked_at_again_after_another_birth():
+    network = PlasticNetwork(3, 2, rule=HebbianRule())
+    network.birth(torch.zeros(2, network.layout.size), range(2))
+    network.act(torch.zeros(2, 3), torch.zeros(2), [0, 1])
+    network.birth(torch.zeros(1, network.layout.size), range(1))
+    with pytest.raises(ArgumentError, match="rows: expected distinct numbers below 1"):
+        network.act(torch.zeros(2, 3), torch.zeros(2), [0, 1])

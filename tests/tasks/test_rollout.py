@@ -255,7 +255,7 @@ def test_observations_are_counted_and_normalised() -> None:
 
     class Spy(PlasticNetwork):
         def act(self, observations, rewards, rows):
-            seen.append(observations.numpy().copy())
+            seen.append(observations.copy())
             return super().act(observations, rewards, rows)
 
     def task(**options: Any) -> RolloutTask:

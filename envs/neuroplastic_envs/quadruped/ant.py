@@ -31,6 +31,7 @@ class Ants:
         self._gains = np.zeros((number, stock.ACTIONS))
         self._shapes = np.zeros((number, stock.SHAPE, 3))
         self._memory = np.zeros((number, stock.MEMORY))
+        self._states = np.zeros((number, stock.STATE))
         first = self.simulations[0]
         self._limits = np.array([first.lower, first.upper])  # damage does not change them
 
@@ -43,7 +44,7 @@ class Ants:
         stock.begin(row, np.array(state), simulation.shape, self._limits, self._memory, self.observations)
 
     def step(self, rows: NDArray[np.intp], actions: NDArray[Any]) -> NDArray[np.float64]:
-        """One step of the ants ``rows`` [n] with finite actions [n, 8]: torque as a fraction of the largest.
+        """One step of the ants ``rows`` [n] with theirs of the actions [N, 8]: torque as a fraction of the largest.
 
         Torques are clipped to [-1, 1]; as in the stock environment, the electricity is billed for what was asked.
 
@@ -54,16 +55,12 @@ class Ants:
             for row in rows.tolist():
                 if int(self.ages[row]) in self._changes[row]:
                     self._change(row)
-        self.ages[rows] += 1
-        precision = np.float32 if actions.dtype == np.float32 else np.float64
-        asked = np.array(actions, precision, order="C")
-        torques = stock.torques(rows, asked, self._gains)
-        states = []
+        asked = np.ascontiguousarray(actions, np.float32 if actions.dtype == np.float32 else np.float64)
+        torques = stock.ask(rows, asked, self._gains, self.ages)
         for row, own in zip(rows.tolist(), torques.tolist(), strict=True):
-            states += self.simulations[row].step(own)
+            self._states[row] = self.simulations[row].step(own)
         told = np.zeros((stock.TOLD, len(self.simulations)))
-        by_row = np.array(states).reshape(len(rows), stock.STATE)
-        stock.step(rows, by_row, asked, self._shapes, self._limits, self._memory, self.observations, told)
+        stock.step(rows, self._states, asked, self._shapes, self._limits, self._memory, self.observations, told)
         return told
 
     def close(self) -> None:

@@ -109,13 +109,28 @@ def begin(row, state, shape, limits, memory, observations):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def torques(rows, actions, gains):
-    """Torques [n, 8] in N m of the ants ``rows`` [n]: actions [n, 8] clipped to [-1, 1], times gains [N, 8]."""
-    pushed = np.empty((len(rows), ACTIONS))
-    for number, row in enumerate(rows):
+def are_finite(rows, actions):
+    """Whether the actions of the ants ``rows`` [n] out of actions [N, 8] are finite."""
+    for row in rows:
         for joint in range(ACTIONS):
-            pushed[number, joint] = min(max(np.float64(actions[number, joint]), -1.0), 1.0) * gains[row, joint]
-    return pushed
+            if not math.isfinite(actions[row, joint]):
+                return False
+    return True
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def ask(rows, actions, gains, ages):
+    """A step of the ants ``rows`` [n] begins: their ages [N] rise by one.
+
+    Returns:
+        Torques [n, 8] in N m: actions [N, 8] clipped to [-1, 1], times gains [N, 8].
+    """
+    torques = np.empty((len(rows), ACTIONS))
+    for number, row in enumerate(rows):
+        ages[row] += 1
+        for joint in range(ACTIONS):
+            torques[number, joint] = min(max(np.float64(actions[row, joint]), -1.0), 1.0) * gains[row, joint]
+    return torques
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -148,16 +163,16 @@ def step(rows, states, actions, shapes, limits, memory, observations, told):
 
     Args:
         rows: [n] which ants.
-        states: [n, STATE] after the step.
-        actions: [n, 8] that were asked for, not clipped; float32 or float64.
+        states: [N, STATE] after the step.
+        actions: [N, 8] that were asked for, not clipped; float32 or float64.
         shapes: [N, SHAPE, 3] of all ants.
         limits: [2, 8] lower and upper limits of the joints (rad).
         memory: [N, MEMORY] of all ants; changed in place, as are the next two.
         observations: [N, 28] float32.
         told: [TOLD, N].
     """
-    for number, row in enumerate(rows):
-        state, asked, own, values = states[number], actions[number], memory[row], observations[row]
+    for row in rows:
+        state, asked, own, values = states[row], actions[row], memory[row], observations[row]
         potential = _potential(own)
         own[CENTER_X], own[CENTER_Y] = center(state, shapes[row])
         _observe(state, limits, own, values)

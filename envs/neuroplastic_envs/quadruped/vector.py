@@ -15,7 +15,9 @@ from .. import checks
 from . import camera, interface
 from .ant import Ants
 from .damage import Damage, DamageError, parse_damage
-from .stock import ACTIONS, FULL, PROGRESS, ends
+from .stock import ACTIONS, FULL, PROGRESS, are_finite, ends
+
+FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 Flags = NDArray[np.bool_]
 
@@ -130,8 +132,8 @@ class QuadrupedVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDA
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         if not self._ready:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        rows = np.flatnonzero(self.active)
-        told = self._ants.step(rows, checks.finite_rows(actions, rows, self.num_envs, ACTIONS))
+        (rows,) = self.active.nonzero()
+        told = self._ants.step(rows, self._asked(rows, actions))
         flags = self._terminated, self._truncated, self.active
         ends(rows, told, self._ants.ages, self._limit, self.terminate, *flags, self._distance)
         rewards = told[PROGRESS if self.reward == "progress" else FULL].copy()
@@ -150,6 +152,13 @@ class QuadrupedVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDA
     def close_extras(self, **kwargs: Any) -> None:
         self._ants.close()
         self._ready = False
+
+    def _asked(self, rows: NDArray[np.intp], actions: Any) -> NDArray[Any]:
+        """The actions [N, 8] after a check of those of some rows [n]."""
+        known = isinstance(actions, np.ndarray) and actions.shape == self.action_space.shape and actions.dtype in FLOATS
+        if not (known and are_finite(rows, actions)):  # then this tells what is wrong, if anything is
+            checks.finite_rows(actions, rows, self.num_envs, ACTIONS)
+        return np.asarray(actions)
 
     def _for_each_row(self, damage: Any) -> list[tuple[Damage, ...]]:
         if damage is None or isinstance(damage, str):

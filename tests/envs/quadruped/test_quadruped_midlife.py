@@ -123,7 +123,9 @@ def test_a_body_is_swapped_as_it_is_and_healed_without_being_thrown(rng, gait, l
     short = parse_damage(f"{PLACES[leg]}:shorten=0.1")
     simulation = Simulation()
     simulation.reset(rng.uniform(-0.1, 0.1, 8).tolist())
-    for step, torques in enumerate((250.0 * gait).tolist()):
+    torques_of_all, rising = 250.0 * gait, 0.0
+    torques_of_all[120:140] = 0  # so that it is not the legs that throw the body up
+    for step, torques in enumerate(torques_of_all.tolist()):
         if step == 50:
             position, orientation, *rest = whole_state(simulation)
             simulation.change(short)
@@ -143,8 +145,10 @@ def test_a_body_is_swapped_as_it_is_and_healed_without_being_thrown(rng, gait, l
             for new, old in zip(new_rest, rest, strict=True):
                 np.testing.assert_array_equal(new, old)
         state = simulation.step(torques)
-        if 120 <= step < 140:
-            assert state[stock.VELOCITY + 2] < 2  # without the lift it is thrown up at 3 to 40 m/s
+        if step < 120:
+            rising = max(0.0, state[stock.VELOCITY + 2])
+        elif step < 140:
+            assert state[stock.VELOCITY + 2] < rising + 2  # without the lift it is thrown up at 3 to 40 m/s
     simulation.close()
 
 
