@@ -25,12 +25,22 @@ app = typer.Typer(
     "[bold]neuroplastic replay runs/cartpole-hebbian --video cartpole.mp4[/].",
 )
 
-AgentArgument = Annotated[Path, typer.Argument(metavar="AGENT", help="A run folder or an agent file.")]
+AgentArgument = Annotated[
+    str, typer.Argument(metavar="AGENT", help="A run folder or an agent file; s3://bucket/runs/x and the like, too.")
+]
 Trust = Annotated[
     bool, typer.Option("--trust", help="Load code that the agent's recipe names and that is not of this project.")
 ]
 Which = Annotated[
     str, typer.Option(help="Of a run folder: 'center' (what the search would return) or 'best' (the best member).")
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|ADDRESS",
+        help="Work on a Ray cluster: 'auto' joins that of a Ray job or of this machine, or else starts one here; "
+        "ray://host:10001 joins that one.",
+    ),
 ]
 
 
@@ -108,15 +118,36 @@ def strategies(
 
 @app.command()
 def evolve(
-    recipe: Annotated[str | None, typer.Argument(help="A recipe's name, or a .toml file of yours.")] = None,
-    overrides: Annotated[
+    words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, such as search.sigma=0.05 seed=3."),
+        typer.Argument(
+            metavar="[RECIPE]... [KEY=VALUE]...",
+            help="A recipe's name or a .toml file of yours (or several), and changes to it, such as "
+            "search.sigma=0.05 seed=3.",
+        ),
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="The run folder; runs/RECIPE unless said otherwise.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(help="The run folder; s3://bucket/runs/x and the like, too; runs/RECIPE unless said otherwise."),
+    ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with this run; it may be given more generations: generations=600.")
+        str | None,
+        typer.Option(
+            metavar="RUN|auto",
+            help="Go on with this run; it may be given more generations: generations=600. 'auto': with that of --run "
+            "if it has begun, and begin it if it has not.",
+        ),
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Evolve each recipe N times, with its seed and those after it: side by side, each in a folder of its "
+            "own below --run. What has begun before goes on.",
+        ),
+    ] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Evolve a recipe; Ctrl-C stops it with a checkpoint, --resume goes on.
 
@@ -127,6 +158,10 @@ def evolve(
       neuroplastic evolve quadruped-hebbian search.sigma=0.05 generations=300 --run runs/small-sigma
 
       neuroplastic evolve --resume runs/small-sigma
+
+      neuroplastic evolve quadruped-hebbian --run s3://bucket/runs/quadruped --resume auto --cluster auto
+
+      neuroplastic evolve quadruped-hebbian quadruped-static --seeds 5 --run runs/legs --cluster auto
     """
     import torch
     from rich.console import Console
@@ -134,27 +169,38 @@ def evolve(
     from neuroplastic.errors import RecipeError
     from neuroplastic.experiment import loop
     from neuroplastic.experiment.build import checked
-    from neuroplastic.experiment.recipe import load_recipe
+    from neuroplastic.experiment.recipe import load_recipe, recipe_files
     from neuroplastic.experiment.report import LiveReporter, PlainReporter
     from neuroplastic.experiment.run import RunFolder
 
     torch.set_num_threads(1)
-    words = list(overrides or [])
-    if resume is not None:
+    recipes, overrides = [], []
+    for word in words or []:
+        named = "=" not in word and (not (recipes or overrides) or word in recipe_files() or word.endswith(".toml"))
+        (recipes if named else overrides).append(word)
+    if seeds is not None or len(recipes) > 1:
+        return _evolve_several(recipes, overrides, seeds or 1, run or "runs", resume, cluster)
+    recipe = recipes[0] if recipes else None
+    if resume not in (None, "auto"):
         if run is not None:
-            raise RecipeError("evolve: --run names a new run and --resume one that is there; expected one of them")
-        folder = RunFolder.open(resume, ([recipe] if recipe else []) + words)
+            raise RecipeError(
+                "evolve: --run names a new run and --resume one that is there; expected one of them, or --resume auto"
+            )
+        if recipe is not None:
+            raise RecipeError(f"evolve: --resume RUN has its recipe; expected key=value words only; got {recipe!r}")
+        folder = RunFolder.open(resume, overrides)
     elif recipe is None:
         raise RecipeError("evolve: expected a recipe, or --resume RUN; see: neuroplastic recipes")
     else:
-        resolved = checked(load_recipe(recipe, words))  # before a folder is made
-        folder = RunFolder.create(run or Path("runs") / Path(recipe).stem, resolved)
+        resolved = checked(load_recipe(recipe, overrides))  # before a folder is made
+        start = RunFolder.open_or_create if resume else RunFolder.create
+        folder = start(run or Path("runs") / Path(recipe).stem, resolved)
     console = Console()
     reporter = LiveReporter(console) if console.is_terminal else PlainReporter(console)
-    again = f"neuroplastic evolve --resume {folder.path}"
+    again = f"neuroplastic evolve --resume {folder.address}"
     with folder:
         try:
-            complete = loop.evolve(folder, reporter)
+            complete = loop.evolve(folder, reporter, cluster)
         except KeyboardInterrupt:
             reporter.close()
             reporter.note(f"stopped at once; go on from the last checkpoint by: {again}")
@@ -162,10 +208,35 @@ def evolve(
         finally:
             reporter.close()
     if complete:
-        reporter.note(f"done: {folder.path}\nlook at it: neuroplastic replay {folder.path}")
+        reporter.note(f"done: {folder.address}\nlook at it: neuroplastic replay {folder.address}")
     else:
         reporter.note(f"stopped, with a checkpoint; go on by: {again}")
         raise typer.Exit(130)
+
+
+def _evolve_several(
+    recipes: list[str], overrides: list[str], seeds: int, parent: str, resume: str | None, cluster: str | None
+) -> None:
+    from rich.console import Console
+
+    from neuroplastic.errors import RecipeError
+    from neuroplastic.experiment.several import STOPPED, evolve_several, plan
+
+    if resume not in (None, "auto"):
+        raise RecipeError(f"evolve: several runs go on by themselves where they stopped; got --resume {resume}")
+    if not recipes:
+        raise RecipeError("evolve: expected a recipe for --seeds; see: neuroplastic recipes")
+    runs, console = plan(recipes, overrides, seeds, parent), Console()
+    ended = evolve_several(runs, cluster, console)
+    unfinished = [run for run in runs if ended.get(run.name, STOPPED)]
+    if unfinished:
+        failed = [run.name for run in runs if ended.get(run.name, 0) not in (0, STOPPED)]
+        console.print(f"{len(runs) - len(unfinished)} of {len(runs)} runs are complete", highlight=False)
+        if failed:
+            console.print(f"failed: {', '.join(failed)}", markup=False, highlight=False, soft_wrap=True)
+        console.print("the same command goes on with the others", highlight=False)
+        raise typer.Exit(1 if failed else STOPPED)
+    console.print(f"done; compare them: neuroplastic plot {' '.join(run.folder for run in runs)}", soft_wrap=True)
 
 
 @app.command()
@@ -259,7 +330,7 @@ def replay(
 
 @app.command()
 def plot(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders; s3://bucket/runs/x, too.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The picture to write.")] = Path("curves.png"),
 ) -> None:
     """Draw the learning curves of runs into one picture."""

@@ -34,6 +34,7 @@ OWNERS = {  # libraries that only these files may import
     "pybullet": {"envs/neuroplastic_envs/quadruped/bullet.py"},
     "matplotlib": {"neuroplastic/view/plot.py", "neuroplastic/view/panel.py"},
     "pygame": set(),
+    "fsspec": {"neuroplastic/experiment/store.py"},
     "ray": set(),  # imported when a cluster is asked for
 }
 

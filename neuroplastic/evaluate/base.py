@@ -40,6 +40,11 @@ class Evaluator(ABC):
 
     faults: Mapping[str, int] = MappingProxyType({})
 
+    @property
+    def size(self) -> int:
+        """Workers, of one thread each."""
+        return 1
+
     @abstractmethod
     def evaluate(
         self,

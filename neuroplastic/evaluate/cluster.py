@@ -7,8 +7,9 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from statistics import median
 from types import MappingProxyType
@@ -146,6 +147,10 @@ class ClusterEvaluator(Evaluator):
             report()
         return trials.evaluation()
 
+    @property
+    def size(self) -> int:
+        return max(1, len(self._actors))
+
     def close(self) -> None:
         if self._open:
             self._open = False
@@ -171,17 +176,11 @@ class ClusterEvaluator(Evaluator):
     def _recruit(self) -> None:
         """Asks for as many actors as there is room for, and no longer for those that were to come on lost nodes."""
         self._census = time.monotonic() + CENSUS
-        wanted = self.workers or max(1, self._room())  # one that waits makes an autoscaler bring a node
+        wanted = self.workers or max(1, room(self.cpus, self.gpus))  # one that waits makes an autoscaler bring a node
         while len(self._actors) < wanted:
             self._actors.add(Actor(lambda: self._server.remote(self._task), self._events))
         for actor in [actor for actor in self._actors if not actor.ready][: len(self._actors) - wanted]:
             self._dismiss(actor)
-
-    def _room(self) -> int:
-        """Actors that the nodes have room for, when nobody else uses them."""
-        needs = {name: amount for name, amount in (("CPU", self.cpus), ("GPU", self.gpus)) if amount}
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        return sum(min(int(node.get(name, 0) / amount + 1e-9) for name, amount in needs.items()) for node in nodes)
 
     def _assign(self, shared_by_all: Any) -> None:
         """Gives each idle actor a block: one that waits, or else one that takes another actor long."""
@@ -231,7 +230,8 @@ class ClusterEvaluator(Evaluator):
         elif not self._waiting and now - self._working > PATIENCE:
             self._waiting = True
             self._faults["waits"] += 1
-            self.note(f"no worker for {PATIENCE:.0f} s: waiting for the cluster, which reports room for {self._room()}")
+            places = room(self.cpus, self.gpus)
+            self.note(f"no worker for {PATIENCE:.0f} s: waiting for the cluster, which reports room for {places}")
 
     def _hear(self, actor: Actor, block: range | None, future: Future[Any]) -> None:
         if actor not in self._actors:
@@ -315,6 +315,32 @@ def join(address: str) -> bool:
             f"{_last_line(error)}"
         ) from error
     return True
+
+
+def room(cpus: float, gpus: float) -> int:
+    """Actors that the nodes of the cluster have room for, when nobody else uses them."""
+    needs = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
+    nodes = [node["Resources"] for node in require("ray", "cluster").nodes() if node["Alive"]]
+    return sum(min(int(node.get(name, 0) / amount + 1e-9) for name, amount in needs.items()) for node in nodes)
+
+
+@contextmanager
+def gathered(address: str | None) -> Iterator[str | None]:
+    """The address by which other processes join the cluster that this one joins, or starts, as long as this lasts.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        WorkerError: there is no cluster at the address.
+    """
+    if address is None:
+        yield None
+        return
+    joined, ray = join(address), require("ray", "cluster")
+    try:
+        yield address if "://" in address else ray.get_runtime_context().gcs_address
+    finally:
+        if joined:
+            ray.shutdown()
 
 
 def _knock(address: str) -> None:

@@ -114,6 +114,10 @@ class ProcessEvaluator(Evaluator):
                 progress(trials.done, trials.members)
         return trials.evaluation()
 
+    @property
+    def size(self) -> int:
+        return self.workers
+
     def close(self) -> None:
         self._end()
         self.task.close()

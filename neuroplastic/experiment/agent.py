@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
@@ -11,7 +12,9 @@ from torch import Tensor
 from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError, check_name
 from neuroplastic.experiment import storage
 from neuroplastic.experiment.build import build_task
+from neuroplastic.experiment.manifest import read_agent
 from neuroplastic.experiment.recipe import Recipe, parse_recipe
+from neuroplastic.experiment.store import Address, located
 from neuroplastic.genome import Layout
 from neuroplastic.tasks.rollout import RolloutTask
 from neuroplastic.tasks.statistics import Statistics
@@ -48,40 +51,52 @@ class Agent:
         storage.save(path, "agent", tensors, meta)
 
     @classmethod
-    def load(cls, path: Path, which: str = "center", *, trust: bool = False) -> Agent:
-        """Reads an agent file, or an agent of a run folder.
+    def load(cls, address: Address, which: str = "center", *, trust: bool = False) -> Agent:
+        """Reads an agent file, or an agent of a run.
 
         Args:
-            path: of the file or folder.
-            which: of a folder, "center" or "best".
+            address: of the file or run.
+            which: of a run, "center" or "best".
             trust: whether the recipe may name modules outside this project, which runs their code.
 
         Raises:
             UnknownNameError: ``which`` is neither.
             DamagedFileError: the file is missing, cut, foreign, or contradicts itself.
             RecipeError: its recipe names code of others, and ``trust`` is False.
+            RunError: there is no such run, or its store cannot be read.
+            ArgumentError, MissingExtraError: there are no such addresses, or not without an extra.
         """
         check_name("which", which, ["center", "best"])
-        if path.is_dir():
-            path = path / f"{which}.safetensors"
-        tensors, meta = storage.load(path, "agent")
+        path = located(address)
+        if isinstance(path, Path):
+            path = path / f"{which}.safetensors" if path.is_dir() else path
+            return cls._read(path, str(path), trust)
+        name, content = read_agent(path, which)
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "agent.safetensors")
+            file.write_bytes(content)
+            return cls._read(file, name, trust)
+
+    @classmethod
+    def _read(cls, path: Path, name: str, trust: bool) -> Agent:
+        tensors, meta = storage.load(path, "agent", name)
         try:
             recipe = parse_recipe(meta["recipe"])
             layout = Layout.from_json(meta["layout"])
             genome, generation = tensors.pop("genome"), int(meta["generation"])
             statistics = Statistics.from_state(tensors, "statistics.") if recipe.task.normalise else None
         except NeuroplasticError as error:
-            raise DamagedFileError(f"{path}: {error}") from error
+            raise DamagedFileError(f"{name}: {error}") from error
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise DamagedFileError(f"{path}: expected an agent's recipe, layout and genome; {error!r}") from error
+            raise DamagedFileError(f"{name}: expected an agent's recipe, layout and genome; {error!r}") from error
         if tuple(genome.shape) != (layout.size,) or genome.dtype != torch.float32:
             raise DamagedFileError(
-                f"{path}: expected a float32 genome of {layout.size} numbers; got {genome.dtype} {list(genome.shape)}"
+                f"{name}: expected a float32 genome of {layout.size} numbers; got {genome.dtype} {list(genome.shape)}"
             )
         foreign = recipe.code_of_others()
         if foreign and not trust:
             raise RecipeError(
-                f"{path}: its recipe loads code from outside this project ({', '.join(foreign)}); "
+                f"{name}: its recipe loads code from outside this project ({', '.join(foreign)}); "
                 "if you know and trust that code, say --trust"
             )
         return cls(genome, recipe, layout, generation, statistics)

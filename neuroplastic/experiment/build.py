@@ -117,12 +117,6 @@ def _named(section: str, make: Callable, *args: Any, **options: Any) -> Any:
         raise RecipeError(f"{section}.{error}") from error
 
 
-def worker_count(recipe: Recipe) -> int:
-    """Processes that try members."""
-    workers = recipe.evaluate.workers
-    return cores() if workers == "auto" else workers
-
-
 def build_evaluator(
     recipe: Recipe, task: RolloutTask, cluster: str | None = None, note: Callable[[str], None] = print
 ) -> Evaluator:
@@ -139,7 +133,7 @@ def build_evaluator(
         WorkerError: no process can be started, or there is no such cluster.
         MissingExtraError: a cluster is asked for, and Ray is not installed.
     """
-    workers, chosen = worker_count(recipe), recipe.evaluate
+    chosen = recipe.evaluate
     if cluster is not None:
         return ClusterEvaluator(
             task,
@@ -151,6 +145,7 @@ def build_evaluator(
             tries=chosen.tries,
             note=note,
         )
+    workers = cores() if chosen.workers == "auto" else chosen.workers
     needed = workers * body_megabytes(task)
     if needed > chosen.megabytes:
         raise ArgumentError(

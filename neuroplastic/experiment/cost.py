@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neuroplastic.errors import ArgumentError
-from neuroplastic.experiment.build import body_megabytes, strategy_of, worker_count
+from neuroplastic.experiment.build import body_megabytes, strategy_of
 from neuroplastic.experiment.recipe import Recipe
 from neuroplastic.learners.evolution import Evolution, Selection
 from neuroplastic.noise import episode_seeds
@@ -87,7 +87,7 @@ def measure_cost(recipe: Recipe, task: RolloutTask, learner: Evolution, steps: i
             raise ArgumentError(f"task.measures: expected names of numbers in the environment's info; got {name!r}")
     lives, left = run_cost(recipe, len(learner.strategy.ask()), learner.generation)
     rate = float(tried.steps.sum()) / seconds or float("nan")
-    workers = worker_count(recipe)
+    workers = learner.evaluator.size
     return Cost(lives, left, rate, workers, workers * body_megabytes(task))
 
 

@@ -78,6 +78,7 @@ def evolve(folder: RunFolder, reporter: Reporter, cluster: str | None = None) ->
     """
     recipe = folder.recipe
     task = build_task(recipe)
+    folder.note = reporter.note
     with build_evaluator(recipe, task, cluster, reporter.note) as evaluator, Stop(reporter.note) as stop:
 
         def progress(done: int, total: int) -> None:

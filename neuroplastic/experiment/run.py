@@ -6,16 +6,19 @@ import errno
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
+from typing import Any, Self, TextIO
 
 from torch import Tensor
 
 from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError, RunError
 from neuroplastic.experiment import storage
 from neuroplastic.experiment.agent import Agent
+from neuroplastic.experiment.manifest import read_newest, read_segments
 from neuroplastic.experiment.recipe import FREE, Recipe, load_recipe
+from neuroplastic.experiment.store import Address, located
 from neuroplastic.genome import Layout
 from neuroplastic.learners.base import Learner
 
@@ -23,61 +26,125 @@ KEEP = 3
 """Checkpoints kept, newest first: enough that a damaged one costs little."""
 
 
+UNBEGUN = {".lock", ".recipe.toml.part"}
+"""What a folder may hold in which no run has begun: a crash can leave that."""
+
+
 class RunFolder:
     """``recipe.toml``, ``metrics.jsonl``, ``checkpoints/``, ``center.safetensors`` and ``best.safetensors``.
 
-    One process at a time writes to it. Use `create` or `open`, and the folder as a context manager.
+    One process at a time writes to it. Use `create`, `open` or `open_or_create`, and the folder as a context manager.
+    Where the address is no path of this machine, they give a `RemoteRun`.
+
+    Attributes:
+        path: the folder; of a remote run, the spool.
+        address: how people find the run again.
+        recipe: of the run.
+        note: told what a person wants to know meanwhile.
     """
 
-    def __init__(self, path: Path, recipe: Recipe) -> None:
+    def __init__(self, path: Path, recipe: Recipe, lock: TextIO | None = None) -> None:
         self.path, self.recipe = path, recipe
-        self._lock = _lock(path)
+        self.address = str(path)
+        self.note: Callable[[str], Any] = print
+        self._lock = lock or _lock(path)
         self._metrics = _append(path)
 
     @classmethod
-    def create(cls, path: Path, recipe: Recipe) -> RunFolder:
+    def create(cls, address: Address, recipe: Recipe) -> RunFolder:
         """A new run.
 
+        Args:
+            address: where it is to be.
+            recipe: as resolved.
+
         Raises:
-            RunError: there is something already, or the folder cannot be written.
+            RunError: there is something already, or it cannot be written.
+            ArgumentError, MissingExtraError: there are no such addresses, or not without an extra.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunError(
-                f"run folder {path}: it exists and is not empty; go on with it by --resume {path}, "
-                "or choose another by --run"
-            )
+        path = located(address)
+        if not isinstance(path, Path):
+            from neuroplastic.experiment.remote import RemoteRun
+
+            return RemoteRun.begin(path, recipe)
+        _check_unbegun(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            storage.write_bytes(path / "recipe.toml", recipe.to_toml().encode())
-            (path / "checkpoints").mkdir()
-            return cls(path, recipe)
+            lock = _lock(path)
+            try:
+                _check_unbegun(path)  # of two that create it at once, one has the lock, and the other finds its recipe
+                storage.write_bytes(path / "recipe.toml", recipe.to_toml().encode())
+                (path / "checkpoints").mkdir()
+                return cls(path, recipe, lock)
+            except BaseException:
+                lock.close()
+                raise
         except OSError as error:
             raise storage.write_error(path, error) from error
 
     @classmethod
-    def open(cls, path: Path, overrides: Sequence[str] = ()) -> RunFolder:
+    def open(cls, address: Address, overrides: Sequence[str] = ()) -> RunFolder:
         """A run that is there.
 
         Args:
-            path: of the folder.
+            address: where it is.
             overrides: ``key=value`` words; only keys that leave the numbers as they are (`FREE`).
 
         Raises:
             RunError: it is not there, or another process works on it.
             RecipeError: an override would change the numbers.
+            ArgumentError, MissingExtraError: there are no such addresses, or not without an extra.
         """
-        file = path / "recipe.toml"
-        if not file.is_file():
-            raise RunError(f"run folder {path}: expected a folder with a recipe.toml in it; found none")
-        for word in overrides:
-            if word.partition("=")[0].strip() not in FREE:
-                raise RecipeError(f"override {word!r}: a run that goes on can only change {', '.join(FREE)}")
-        recipe = load_recipe(file, overrides)
+        path = located(address)
+        if not isinstance(path, Path):
+            from neuroplastic.experiment.remote import RemoteRun
+
+            return RemoteRun.resume(path, overrides)
+        recipe = recipe_of_run(path, overrides)
         try:
             (path / "checkpoints").mkdir(exist_ok=True)
             return cls(path, recipe)
         except OSError as error:
             raise storage.write_error(path, error) from error
+
+    @classmethod
+    def open_or_create(cls, address: Address, recipe: Recipe) -> RunFolder:
+        """The run of that recipe at that address, which begins now if there is none: the same call before and after
+        a crash, whenever that came.
+
+        Args:
+            address: where it is, or is to be.
+            recipe: as resolved; its keys that leave the numbers as they are (`FREE`) hold from now on.
+
+        Raises:
+            RecipeError: there is a run of another recipe; names the keys that differ.
+            RunError: another process works on it, or it cannot be written.
+            ArgumentError, MissingExtraError: there are no such addresses, or not without an extra.
+        """
+        path = located(address)
+        if isinstance(path, Path):
+            begun = (path / "recipe.toml").is_file()
+        else:
+            from neuroplastic.experiment.remote import is_begun
+
+            begun = is_begun(path)
+        if not begun:
+            return cls.create(path, recipe)
+        folder = cls.open(path)
+        try:
+            return folder._under(recipe)
+        except BaseException:
+            folder.close()
+            raise
+
+    def _under(self, recipe: Recipe) -> Self:
+        if recipe.fingerprint() != self.recipe.fingerprint():
+            raise RecipeError(
+                f"run {self.address}: expected a run of the same recipe, or none; it is one with "
+                f"{', '.join(_differences(self.recipe, recipe))}; choose another place by --run"
+            )
+        self.recipe = recipe.model_copy(update={"versions": self.recipe.versions})  # those of its start
+        return self
 
     def save_recipe(self) -> None:
         """Writes recipe.toml, with what was overridden.
@@ -173,32 +240,75 @@ class RunFolder:
         self._metrics.close()
         self._lock.close()
 
-    def __enter__(self) -> RunFolder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The metrics of a run folder, one dict a generation; a last line that a crash cut is left out.
+def read_metrics(address: Address) -> list[dict[str, float]]:
+    """The metrics of a run, one dict a generation; a last line that a crash cut is left out.
 
     Raises:
         RunError: there are none.
+        DamagedFileError: of a remote run, what its manifest names is damaged or missing.
+        ArgumentError, MissingExtraError: there are no such addresses, or not without an extra.
     """
-    file = path / "metrics.jsonl"
-    if not file.is_file():
+    path = located(address)
+    if not isinstance(path, Path):
+        content = read_newest(path, lambda manifest: read_segments(path, manifest))
+    elif (path / "metrics.jsonl").is_file():
+        content = (path / "metrics.jsonl").read_bytes()
+    else:
         raise RunError(f"run folder {path}: expected a metrics.jsonl in it; found none")
     metrics = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in content.splitlines():
         try:
             row = json.loads(line)
             metrics.append({name: math.nan if value is None else value for name, value in row.items()})
-        except json.JSONDecodeError:
+        except ValueError:
             break
     if not metrics:
-        raise RunError(f"run folder {path}: it has no generation yet")
+        raise RunError(f"run {path}: it has no generation yet")
     return metrics
+
+
+def _check_unbegun(path: Path) -> None:
+    if path.exists() and (not path.is_dir() or any(entry.name not in UNBEGUN for entry in path.iterdir())):
+        raise RunError(
+            f"run folder {path}: it exists and is not empty; go on with it by --resume {path}, "
+            "or choose another by --run"
+        )
+
+
+def recipe_of_run(path: Path, overrides: Sequence[str]) -> Recipe:
+    """The recipe of a run folder, with what may be overridden."""
+    file = path / "recipe.toml"
+    if not file.is_file():
+        raise RunError(f"run folder {path}: expected a folder with a recipe.toml in it; found none")
+    for word in overrides:
+        if word.partition("=")[0].strip() not in FREE:
+            raise RecipeError(f"override {word!r}: a run that goes on can only change {', '.join(FREE)}")
+    return load_recipe(file, overrides)
+
+
+def _differences(there: Recipe, here: Recipe) -> list[str]:
+    """What tells two recipes apart, key by key."""
+    a, b = (
+        dict(_flat(recipe.model_dump(mode="json", exclude={"description", "versions"}, exclude_none=True)))
+        for recipe in (there, here)
+    )
+    keys = [key for key in {**a, **b} if key not in FREE and a.get(key) != b.get(key)]
+    return [f"{key} = {a.get(key, 'nothing')} there and {b.get(key, 'nothing')} here" for key in keys]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, json.dumps(value)
 
 
 def _append(path: Path) -> FileIO:

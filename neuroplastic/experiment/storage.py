@@ -60,21 +60,27 @@ def save(path: Path, kind: str, tensors: Mapping[str, Tensor], meta: Mapping[str
     write_bytes(path, safetensors.torch.save(whole, {KEY: header}))
 
 
-def load(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load(path: Path, kind: str, name: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Reads what `save` wrote under that kind.
+
+    Args:
+        path: of the file.
+        kind: of file.
+        name: what people know the file by, if not by its path.
 
     Raises:
         DamagedFileError: the file is missing, cut, foreign, or of another kind or a later format.
     """
+    name = name or str(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(KEY, "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
-        raise DamagedFileError(f"{path}: cannot be read: {error}") from error
+        raise DamagedFileError(f"{name}: cannot be read: {error}") from error
     if not isinstance(header, dict) or header.get("kind") != kind:
         found = header.get("kind") if isinstance(header, dict) else "a file of another program"
-        raise DamagedFileError(f"{path}: expected a neuroplastic {kind}; got {found!r}")
+        raise DamagedFileError(f"{name}: expected a neuroplastic {kind}; got {found!r}")
     if header.get("format") != FORMAT:
-        raise DamagedFileError(f"{path}: expected file format {FORMAT}; got {header.get('format')!r}")
+        raise DamagedFileError(f"{name}: expected file format {FORMAT}; got {header.get('format')!r}")
     return tensors, header

@@ -10,12 +10,13 @@ import numpy as np
 
 from neuroplastic.errors import ArgumentError, check_output, require
 from neuroplastic.experiment.run import read_metrics
+from neuroplastic.experiment.store import Address, located
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot_runs(runs: Sequence[Path], file: Path) -> None:
+def plot_runs(runs: Sequence[Address], file: Path) -> None:
     """Writes the picture that `draw_runs` draws.
 
     Raises:
@@ -32,7 +33,7 @@ def plot_runs(runs: Sequence[Path], file: Path) -> None:
         raise ArgumentError(f"--output: {error}") from error
 
 
-def draw_runs(runs: Sequence[Path]) -> Figure:
+def draw_runs(runs: Sequence[Address]) -> Figure:
     """The center, the mean of the members and the best member of each run over its evaluations.
 
     Raises:
@@ -42,9 +43,10 @@ def draw_runs(runs: Sequence[Path]) -> Figure:
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    names = [run.resolve().name for run in runs]
-    for number, (run, rows) in enumerate([(run, read_metrics(run)) for run in runs]):
-        label = names[number] if names.count(names[number]) == 1 else str(run)
+    places = [located(run) for run in runs]
+    names = [place.resolve().name if isinstance(place, Path) else place.address.split("/")[-1] for place in places]
+    for number, (place, rows) in enumerate([(place, read_metrics(place)) for place in places]):
+        label = names[number] if names.count(names[number]) == 1 else str(place)
         x = [row["evaluations"] for row in rows]
         marker = "o" if len(x) == 1 else None
         for key, title, width, dash in (

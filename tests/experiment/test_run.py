@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,56 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tomli_w
+from runs import Quiet, assert_same, create, recipe_of, run
 from safetensors.numpy import load_file, save_file
 
 from neuroplastic.errors import RecipeError, RunError, TrialError
-from neuroplastic.experiment import loop
-from neuroplastic.experiment.build import checked
-from neuroplastic.experiment.recipe import override, parse_recipe
 from neuroplastic.experiment.run import KEEP, RunFolder, read_metrics
-
-
-class Quiet:
-    """A reporter that remembers what it was told."""
-
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.notes: list[str] = []
-        self.stop_after = stop_after
-
-    def begin(self, *_: object) -> None: ...
-
-    def members(self, done: int, total: int) -> None: ...
-
-    def generation(self, metrics) -> None:
-        if self.stop_after is not None and metrics["generation"] + 1 >= self.stop_after:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
-def create(path: Path, values: dict[str, Any], *words: str) -> RunFolder:
-    return RunFolder.create(path, checked(parse_recipe(override(values, words))))
-
-
-def run(folder: RunFolder, reporter: Quiet | None = None) -> bool:
-    with folder:
-        return loop.evolve(folder, reporter or Quiet())
-
-
-def outcome(path: Path) -> tuple[list[dict], dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """What must not depend on interruptions: metrics without times, center and best."""
-    metrics = [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(path)]
-    return metrics, load_file(path / "center.safetensors"), load_file(path / "best.safetensors")
-
-
-def assert_same(a: Path, b: Path) -> None:
-    (metrics, *genomes), (others, *other_genomes) = outcome(a), outcome(b)
-    assert metrics == others
-    for genome, other in zip(genomes, other_genomes, strict=True):
-        assert genome.keys() == other.keys()
-        for name in genome:
-            np.testing.assert_array_equal(genome[name], other[name])
 
 
 @pytest.fixture
@@ -236,6 +190,66 @@ def test_a_run_folder_is_never_overwritten(whole: Path, tiny: dict[str, Any], tm
         RunFolder.open(tmp_path / "none")
     with pytest.raises(RecipeError, match=r"search\.sigma=2.*can only change"):
         RunFolder.open(whole, ["search.sigma=2"])
+
+
+def test_one_call_begins_a_run_and_goes_on_with_it(tmp_path: Path, tiny: dict[str, Any], whole: Path) -> None:
+    path = tmp_path / "run"
+    for generations in (1, 3, 3, 4):
+        recipe = recipe_of(tiny, f"generations={generations}", f"evaluate.limit={generations}.0")
+        assert run(RunFolder.open_or_create(path, recipe))
+        assert f"limit = {generations}.0" in (path / "recipe.toml").read_text()
+    assert_same(path, whole)
+    with pytest.raises(RecipeError, match="generations: expected at least the 4 done; got 2"):
+        run(RunFolder.open_or_create(path, recipe_of(tiny, "generations=2")))
+
+
+def test_one_call_refuses_a_run_of_another_recipe(tiny: dict[str, Any], whole: Path) -> None:
+    before = (whole / "recipe.toml").read_bytes()
+    words = ["generations=9", "search.sigma=0.5", "policy.activation=relu", "task.env_options.sutton_barto_reward=true"]
+    with pytest.raises(RecipeError) as caught:
+        RunFolder.open_or_create(whole, recipe_of(tiny, *words))
+    assert str(caught.value).count(" there and ") == 3
+    for part in (
+        "search.sigma = 0.1 there and 0.5 here",
+        'policy.activation = "tanh" there and "relu" here',
+        "task.env_options.sutton_barto_reward = nothing there and true here",
+    ):
+        assert part in str(caught.value)
+    assert (whole / "recipe.toml").read_bytes() == before
+    assert run(RunFolder.open_or_create(whole, recipe_of(tiny)))
+
+
+def test_one_call_begins_a_run_whose_creation_was_cut_anywhere(
+    tmp_path: Path, tiny: dict[str, Any], whole: Path
+) -> None:
+    class Crash(BaseException):
+        pass
+
+    steps = 0
+
+    def crash(event: str, arguments: tuple) -> None:
+        nonlocal steps
+        if left is not None and event in ("open", "os.mkdir", "os.rename") and str(path) in str(arguments[0]):
+            steps += 1
+            if steps > left:
+                raise Crash
+
+    left, path = None, tmp_path
+    sys.addaudithook(crash)
+    crashes = 0
+    while True:
+        path, steps = tmp_path / f"run{crashes}", 0
+        left = crashes
+        try:
+            create(path, tiny).close()
+            break
+        except Crash:
+            crashes += 1
+        finally:
+            left = None
+        assert run(RunFolder.open_or_create(path, recipe_of(tiny)))
+        assert_same(path, whole)
+    assert crashes >= 5, "folder, lock, recipe beside its place, its rename, checkpoints, metrics"
 
 
 def test_one_process_at_a_time(tmp_path: Path, tiny: dict[str, Any]) -> None:
