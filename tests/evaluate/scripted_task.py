@@ -122,6 +122,17 @@ class Threads(Scripted):
         return Evaluation(fitness, np.zeros(fitness.shape, np.int64), {"pool": np.full(fitness.shape, float(pool))})
 
 
+class Devices(Scripted):
+    """Counts the GPUs that the environment of its process names."""
+
+    def evaluate(
+        self, population: Population, index: Sequence[int], seeds: NDArray[np.int64], shared: Statistics | None = None
+    ) -> Evaluation:
+        mine = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        named = {"gpus": np.full(seeds.shape, float(len(mine)))}
+        return Evaluation(np.zeros(seeds.shape), np.zeros(seeds.shape, np.int64), named)
+
+
 def population(faults: Sequence[int], rng: np.random.Generator) -> DensePopulation:
     """A member for each fault."""
     values = torch.from_numpy(rng.standard_normal(len(faults)).astype(np.float32))

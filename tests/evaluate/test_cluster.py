@@ -146,6 +146,17 @@ def test_a_full_object_store(rng: np.random.Generator, tmp_path: Path, notes: li
         small.shutdown()
 
 
+def test_cores_and_fractions_of_gpus(workers, cluster, tmp_path: Path, rng: np.random.Generator) -> None:
+    """As many actors as both leave room for; a worker knows which GPU is its own."""
+    assert workers.size == 2
+    node = cluster.add_node(num_cpus=1, num_gpus=1)
+    with ClusterEvaluator(script.Devices(tmp_path), cluster.address, cpus=0.25, gpus=0.5) as evaluator:
+        assert evaluator.size == 2
+        tried = evaluator.evaluate(script.population([script.FINE], rng), seeds(rng, 1))
+    assert tried.measures["gpus"].tolist() == [[1.0]]
+    cluster.remove_node(node)
+
+
 def test_there_is_no_cluster_there(tmp_path: Path) -> None:
     with pytest.raises(WorkerError, match="--cluster: expected 'auto' or the address .* got '127.0.0.1:1'"):
         ClusterEvaluator(script.Scripted(tmp_path), "127.0.0.1:1")

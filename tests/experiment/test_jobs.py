@@ -1,5 +1,6 @@
 """A run as a Ray job: submitted to a cluster of this machine, read in its log, stopped, and submitted again."""
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -83,6 +84,32 @@ def test_a_job_is_stopped_and_goes_on(jobs: Any, tiny: dict[str, Any], tmp_path:
     for which in ("center", "best"):
         agents = [load_file(tmp_path / name / f"{which}.safetensors") for name in ("run", "alone")]
         np.testing.assert_array_equal(agents[0]["genome"], agents[1]["genome"])
+
+
+def test_workers_get_the_package_as_a_wheel(jobs: Any, tmp_path: Path) -> None:
+    """Driver and workers import the wheel's package, not the one that the cluster's machines may have."""
+    root = Path(__file__).parents[2]
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=root, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    (tmp_path / "program.py").write_text(
+        "import ray, neuroplastic\n"
+        "ray.init()\n"
+        "where = ray.remote(lambda: __import__('neuroplastic').__file__)\n"
+        "print('driver', neuroplastic.__file__)\n"
+        "print('worker', ray.get(where.remote()))\n"
+    )
+    packages = {
+        "packages": ["${RAY_RUNTIME_ENV_CREATE_WORKING_DIR}/" + wheel.name],
+        "pip_install_options": ["--no-deps", "--force-reinstall"],
+    }
+    job = jobs.submit_job(entrypoint="python program.py", runtime_env={"working_dir": str(tmp_path), "pip": packages})
+    until(lambda: jobs.get_job_status(job).is_terminal())
+    log = jobs.get_job_logs(job)
+    assert jobs.get_job_status(job) == "SUCCEEDED", log + jobs.get_job_info(job).message
+    for who in ("driver", "worker"):
+        (path,) = [line.split()[1] for line in log.splitlines() if line.startswith(f"{who} ")]
+        assert "runtime_resources" in path
 
 
 def numbers(row: dict[str, float]) -> dict[str, float]:
