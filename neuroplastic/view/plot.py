@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuroplastic.errors import ArgumentError, check_output, require
 from neuroplastic.experiment.run import read_metrics
 from neuroplastic.experiment.store import Address, located
+
+SHOWN = 15
+"""A run of at least twice so many generations is smoothed over one of so many parts of it."""
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,8 +37,23 @@ def plot_runs(runs: Sequence[Address], file: Path) -> None:
         raise ArgumentError(f"--output: {error}") from error
 
 
+def running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """The mean of each number and the ``window`` - 1 before it, as far as there are so many: [N] of [N].
+
+    NaN is left out; where there is nothing else the mean is NaN.
+    """
+    sound = np.isfinite(values)
+    sums, counts = np.cumsum(np.where(sound, values, 0.0)), np.cumsum(sound)
+    sums[window:] -= sums[:-window].copy()
+    counts[window:] -= counts[:-window].copy()
+    return np.divide(sums, counts, out=np.full(len(values), np.nan), where=counts > 0)
+
+
 def draw_runs(runs: Sequence[Address]) -> Figure:
     """The center, the mean of the members and the best member of each run over its evaluations.
+
+    Fitness in few episodes jumps from generation to generation: of a long run the lines are running means, and the
+    center itself is drawn palely behind them.
 
     Raises:
         RunError: a run has no metrics.
@@ -49,14 +68,19 @@ def draw_runs(runs: Sequence[Address]) -> Figure:
         label = names[number] if names.count(names[number]) == 1 else str(place)
         x = [row["evaluations"] for row in rows]
         marker = "o" if len(x) == 1 else None
+        window = len(rows) // SHOWN if len(rows) >= 2 * SHOWN else 1
+        of = f", mean of {window} generations" if window > 1 else ""
         for key, title, width, dash in (
             ("center", "center", 2.0, "-"),
             ("mean", "mean of members", 1.0, "--"),
             ("best", "best member", 0.7, "-"),
         ):
-            y = [row.get(key, np.nan) for row in rows]
-            title = f"{label}: {title}"
-            axes.plot(x, y, color=f"C{number}", label=title, marker=marker, linewidth=width, linestyle=dash)
+            y = np.array([row.get(key, np.nan) for row in rows], dtype=np.float64)
+            if window > 1 and key == "center":
+                axes.plot(x, y, color=f"C{number}", linewidth=0.7, alpha=0.3)
+            line = running_mean(y, window) if window > 1 and key != "best" else y
+            title = f"{label}: {title}{of if key != 'best' else ''}"
+            axes.plot(x, line, color=f"C{number}", label=title, marker=marker, linewidth=width, linestyle=dash)
     axes.set_xlabel("evaluations (lives)")
     axes.set_ylabel("fitness")
     axes.grid(alpha=0.3)

@@ -1,11 +1,12 @@
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from neuroplastic.errors import ArgumentError, RunError
-from neuroplastic.view.plot import draw_runs, plot_runs
+from neuroplastic.view.plot import draw_runs, plot_runs, running_mean
 
 
 @pytest.fixture
@@ -40,3 +41,14 @@ def test_errors(run: Path, tmp_path: Path) -> None:
         plot_runs([run], tmp_path / "none" / "curves.png")
     with pytest.raises(RunError, match="metrics.jsonl"):
         plot_runs([tmp_path / "none"], tmp_path / "curves.png")
+
+
+def test_the_running_mean_is_that_of_a_loop() -> None:
+    rng = np.random.default_rng()
+    values = rng.standard_normal(50)
+    values[rng.random(50) < 0.2] = np.nan
+    window = int(rng.integers(2, 9))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing
+        expected = [np.nanmean(values[max(0, i - window + 1) : i + 1]) for i in range(50)]
+    np.testing.assert_allclose(running_mean(values, window), expected, atol=1e-12)
