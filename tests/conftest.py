@@ -1,11 +1,39 @@
 """What many tests share: a recipe that runs in a second."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
+
+MEGABYTES = """
+import os
+from pathlib import Path
+
+def megabytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+"""
+
+
+@pytest.fixture
+def printed() -> Callable[[str], list[float]]:
+    """Runs a program in a process of its own, where ``megabytes()`` is the memory in use; gives the numbers it prints."""
+    if sys.platform != "linux":
+        pytest.skip("reads /proc")
+
+    def run(program: str) -> list[float]:
+        words = [sys.executable, "-c", MEGABYTES + program]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        ran = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+        assert ran.returncode == 0, ran.stderr
+        return [float(number) for number in ran.stdout.split()]
+
+    return run
 
 
 @pytest.fixture

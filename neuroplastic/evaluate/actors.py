@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -106,7 +107,8 @@ class Actor:
 
     def end(self) -> None:
         """Ends it by force."""
-        require("ray", "cluster").kill(self._handle, no_restart=True)
+        with suppress(Exception):  # the cluster itself may be gone
+            require("ray", "cluster").kill(self._handle, no_restart=True)
 
     def _expect(self, answer: Any, block: range | None) -> None:
         answer.future().add_done_callback(lambda future: self._events.put((self, block, future)))
