@@ -22,7 +22,7 @@ def megabytes():
 
 @pytest.fixture
 def printed() -> Callable[[str], list[float]]:
-    """Runs a program in a process of its own, where ``megabytes()`` is the memory in use; gives the numbers it prints."""
+    """Runs a program in its own process, where ``megabytes()`` is the memory in use; gives the numbers it prints."""
     if sys.platform != "linux":
         pytest.skip("reads /proc")
 

@@ -23,6 +23,8 @@ def check_options(options: dict[str, Any], known: Collection[str]) -> None:
 
 def are_finite(numbers: NDArray[Any]) -> bool:
     """Whether all of them are numbers, and finite."""
+    if numbers.dtype.kind in "mM":  # times in nanoseconds would become whole numbers
+        return False
     try:
         return all(map(math.isfinite, numbers.ravel().tolist()))
     except (TypeError, ValueError, OverflowError):
