@@ -71,6 +71,7 @@ def test_a_job_is_stopped_and_goes_on(jobs: Any, tiny: dict[str, Any], tmp_path:
     until(lambda: jobs.get_job_status(first).is_terminal())
     done = sum(1 for _ in (tmp_path / "run" / "metrics.jsonl").open())
 
+    (work / "second").touch()  # another package: Ray may delete the first one, now unused, while it is asked for again
     second = jobs.submit_job(entrypoint=f"{command} generations={done + 3}", runtime_env={"working_dir": str(work)})
     until(lambda: jobs.get_job_status(second).is_terminal())
     log = jobs.get_job_logs(second)
