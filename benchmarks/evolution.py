@@ -4,7 +4,7 @@
 
 For each seed: the center before the first generation, what random search returns, and what the recipe's strategy
 returns, each as the mean over the same test episodes. The interval is a 95 % bootstrap over all episodes of all seeds,
-drawn seed by seed. Runs are resumed where they were interrupted.
+drawn seed by seed. Runs are resumed where they were interrupted. `control.py` compares many strategies in this way.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,74 +23,53 @@ from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.experiment.agent import Agent
 from neuroplastic.experiment.build import build_learner, build_task, checked
 from neuroplastic.experiment.loop import evolve
-from neuroplastic.experiment.recipe import load_recipe
+from neuroplastic.experiment.recipe import Recipe, load_recipe
 from neuroplastic.experiment.report import PlainReporter
 from neuroplastic.experiment.run import RunFolder
 from neuroplastic.experiment.scores import score
 
 
-def evolved(recipe: str, seed: int, words: list[str], folder: Path) -> Agent:
-    """The center after a whole run, which is resumed if it was begun before."""
-    path = folder / f"{recipe}-{'-'.join(words) or 'as-it-is'}-{seed}"
+def evolved(recipe: Recipe, path: Path) -> Path:
+    """The folder of the recipe's whole run, which goes on if it was begun before."""
+    recipe = checked(recipe)
     if (path / "recipe.toml").exists():
-        run = RunFolder.open(path)
+        run = RunFolder.open(path, [f"generations={recipe.generations}"])
+        if run.recipe.fingerprint() != recipe.fingerprint():
+            raise SystemExit(f"{path}: a run of another recipe; choose another folder by --runs, or remove it")
     else:
-        found = load_recipe(recipe)
-        if "search.name=random" in words:
-            # Members are drawn as the recipe's search draws its start: from N(0, center_std²).
-            drawn = {"sigma": found.search.center_std, "population": found.search.options["population"]}
-            search = found.search.model_validate({"name": "random", "center_std": 0.0, **drawn})
-            found = found.model_copy(update={"search": search})
-        run = RunFolder.create(path, checked(found.model_copy(update={"seed": seed})))
+        run = RunFolder.create(path, recipe)
     with run:
         if not evolve(run, PlainReporter(Console(stderr=True))):
             raise SystemExit("stopped; the same command goes on")
-    return Agent.load(path)
+    return path
 
 
-def newborn(recipe: str, seed: int) -> Agent:
+def newborn(recipe: Recipe) -> Agent:
     """The center before the first generation."""
-    complete = checked(load_recipe(recipe, [f"seed={seed}"]))
+    complete = checked(recipe)
     task = build_task(complete)
     with SerialEvaluator(task) as evaluator:
-        learner = build_learner(complete, task, evaluator)
-        found = learner.found()["center"]
+        found = build_learner(complete, task, evaluator).found()["center"]
         return Agent(found.genome, complete, task.layout, 0, found.statistics)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--episodes", type=int, default=20)
-    parser.add_argument("--runs", type=Path, default=Path("runs/benchmark"))
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--quick", action="store_true", help="one seed, few episodes")
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.seeds, arguments.episodes = 1, 5
-    torch.set_num_threads(1)
+def with_search(recipe: Recipe, **search: Any) -> Recipe:
+    """The recipe with another section of that name."""
+    return recipe.model_copy(update={"search": recipe.search.model_validate(search)})
 
-    contenders = {
-        "generation 0": lambda seed: newborn(arguments.recipe, seed),
-        "random search": lambda seed: evolved(arguments.recipe, seed, ["search.name=random"], arguments.runs),
-        "the recipe": lambda seed: evolved(arguments.recipe, seed, [], arguments.runs),
-    }
-    figures: dict[str, list[list[float]]] = {}
-    rows = [f"| {arguments.recipe} | each seed | mean | 95 % interval |", "| --- | --- | --- | --- |"]
-    for name, find in contenders.items():
-        returns = []
-        for seed in range(1, arguments.seeds + 1):
-            agent = find(seed)
-            (scored,), _ = score(agent, [agent.recipe.task.variations[0]], arguments.episodes, workers=cores())
-            returns.append(scored.returns.tolist())
-        figures[name] = returns
-        low, high = interval(np.array(returns))
-        seeds = ", ".join(f"{np.mean(each):.1f}" for each in returns)
-        rows.append(f"| {name} | {seeds} | {np.mean(returns):.1f} | {low:.1f} … {high:.1f} |")
-    print("\n".join(rows))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+def random_search(recipe: Recipe, sigma: float) -> Recipe:
+    """As many members in a generation, all drawn from N(0, σ²)."""
+    population = recipe.search.options["population"]
+    return with_search(recipe, name="random", center_std=0.0, sigma=sigma, population=population)
+
+
+def returns(agent: Agent, episodes: int, workers: int, seed: int = 0) -> list[float]:
+    """Of the test episodes that a seed chooses, the same ones for all agents."""
+    (scored,), failures = score(agent, [agent.recipe.task.variations[0]], episodes, seed, workers)
+    if failures:
+        raise SystemExit(f"test episodes failed: {failures}")
+    return scored.returns.tolist()
 
 
 def interval(returns: np.ndarray, resamples: int = 10_000) -> tuple[float, float]:
@@ -102,6 +82,46 @@ def interval(returns: np.ndarray, resamples: int = 10_000) -> tuple[float, float
     ]
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
+
+
+def row(name: str, figures: np.ndarray) -> str:
+    """A line of a table: each seed, the mean and its interval, of returns [seeds, episodes]."""
+    seeds = ", ".join(f"{mean:.1f}" for mean in figures.mean(axis=1))
+    low, high = interval(figures)
+    return f"| {name} | {seeds} | {figures.mean():.1f} | {low:.1f} … {high:.1f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--runs", type=Path, default=Path("runs/benchmark"), help="folder of the runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all returns there")
+    parser.add_argument("--quick", action="store_true", help="one seed, few episodes")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.seeds, arguments.episodes = 1, 5
+    torch.set_num_threads(1)
+
+    def run(recipe: Recipe, kind: str) -> Agent:
+        return Agent.load(evolved(recipe, arguments.runs / f"{arguments.recipe}-{kind}-{recipe.seed}"))
+
+    contenders = {
+        "generation 0": newborn,
+        # Members are drawn as the recipe's search draws its start.
+        "random search": lambda recipe: run(random_search(recipe, recipe.search.center_std), "random"),
+        "the recipe": lambda recipe: run(recipe, "as-it-is"),
+    }
+    figures: dict[str, list[list[float]]] = {}
+    rows = [f"| {arguments.recipe} | each seed | mean | 95 % interval |", "| --- | --- | --- | --- |"]
+    for name, find in contenders.items():
+        recipes = [load_recipe(arguments.recipe, [f"seed={seed}"]) for seed in range(1, arguments.seeds + 1)]
+        figures[name] = [returns(find(recipe), arguments.episodes, cores()) for recipe in recipes]
+        rows.append(row(name, np.array(figures[name])))
+    print("\n".join(rows))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":
