@@ -92,7 +92,10 @@ def chosen(tuned: dict[str, list[float]]) -> float:
 
 
 def draw(curves: dict[str, dict[str, list[Path]]], file: Path) -> None:
-    """A panel for each task: the center's fitness over the lives so far, its median and quartiles over the seeds."""
+    """A panel for each task: the center's fitness over the lives so far, its median and quartiles over the seeds.
+
+    Each point is a mean over 5 generations, because each of them has episodes of its own.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4.5), layout="constrained")
@@ -102,7 +105,6 @@ def draw(curves: dict[str, dict[str, list[Path]]], file: Path) -> None:
             metrics = [read_metrics(run) for run in runs]
             length = min(map(len, metrics))
             centers = np.array([[each["center"] for each in rows[:length]] for rows in metrics])
-            # Of 5 generations at a time, because each has episodes of its own.
             smooth = np.array([np.convolve(np.pad(each, 2, "edge"), np.full(5, 0.2), "valid") for each in centers])
             low, middle, high = np.quantile(smooth, [0.25, 0.5, 0.75], axis=0)
             lives = [each["evaluations"] for each in metrics[0][:length]]
