@@ -73,8 +73,8 @@ class Strike:
 
 
 def gone(pid: int) -> bool:
-    """Whether the process has ended, within ten seconds."""
-    end = time.monotonic() + 10
+    """Whether the process has ended, within a minute."""
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

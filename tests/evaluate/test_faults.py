@@ -30,11 +30,11 @@ TRIES = 2
 
 @pytest.fixture(scope="module", params=["processes", pytest.param("cluster", marks=pytest.mark.slow)])
 def evaluator_of(request: pytest.FixtureRequest) -> Callable[..., Evaluator]:
-    """Makes an evaluator of two workers."""
+    """Makes an evaluator of two workers. Actors take a quarter of a core each, so that several evaluators have room."""
     if request.param == "processes":
         return lambda task, **options: ProcessEvaluator(task, **({"workers": 2} | options))
     cluster = request.getfixturevalue("cluster")
-    return lambda task, **options: ClusterEvaluator(task, cluster.address, **({"workers": 2} | options))
+    return lambda task, **options: ClusterEvaluator(task, cluster.address, **({"workers": 2, "cpus": 0.25} | options))
 
 
 @pytest.fixture
