@@ -19,3 +19,10 @@ register(
     vector_entry_point="neuroplastic_envs.car_racing.vector:CarRacingVectorEnv",
     max_episode_steps=1000,
 )
+for _body, _limit in (("CartPole", 500), ("Acrobot", 500), ("Pendulum", 200)):  # Gymnasium's own limits
+    register(
+        id=f"neuroplastic/Changing{_body}-v0",
+        entry_point=f"neuroplastic_envs.changing.bodies:Changing{_body}Env",
+        vector_entry_point=f"neuroplastic_envs.changing.vector:Changing{_body}VectorEnv",
+        max_episode_steps=_limit,
+    )
