@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from neuroplastic import __version__
 from neuroplastic.errors import NeuroplasticError
+
+if TYPE_CHECKING:
+    from neuroplastic.experiment.agent import Agent
+    from neuroplastic.experiment.controls import Plan
 
 app = typer.Typer(
     name="neuroplastic",
@@ -41,6 +45,15 @@ Cluster = Annotated[
         help="Work on a Ray cluster: 'auto' joins that of a Ray job or of this machine, or else starts one here; "
         "ray://host:10001 joins that one.",
     ),
+]
+
+Transplant = Annotated[
+    str | None,
+    typer.Option(metavar="ENV_ID", help="Let it live in another body or environment of the same interface."),
+]
+EnvOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="What that environment is made with; may be repeated."),
 ]
 
 
@@ -90,6 +103,33 @@ def recipes(
     for shipped in recipe_files():
         recipe = load_recipe(shipped)
         table.add_row(shipped, recipe.description, str(recipe.generations), f"{nominal_steps(recipe):.1e}")
+    Console().print(table)
+
+
+@app.command()
+def rules(
+    network: Annotated[
+        str, typer.Option(help="Units of its layers, for the numbers that evolve in it.", metavar="I-H-…-O")
+    ] = "28-128-64-8",
+) -> None:
+    """How synapses can change: name, formula, how many numbers evolve, and the paper.
+
+    i is the unit before the synapse, j the one after it. A recipe names one by rule.name; "hebbian" has every switch of
+    these for itself, module:Class is yours.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from neuroplastic.errors import ArgumentError
+    from neuroplastic.plastic.published import PUBLISHED
+
+    sizes = network.split("-")
+    if not all(size.isdecimal() for size in sizes):
+        raise ArgumentError(f"--network: expected sizes of layers, such as 28-128-64-8; got {network!r}")
+    table = Table("rule", "formula", f"numbers in {network}", "paper", box=None, header_style="bold")
+    table.columns[2].justify = "right"
+    for name, published in PUBLISHED.items():
+        table.add_row(name, published.formula, published.numbers([int(size) for size in sizes]), published.paper)
     Console().print(table)
 
 
@@ -246,6 +286,26 @@ def evaluate(
     damage: Annotated[
         list[str] | None, typer.Option(help="A damage, such as front_left:shorten, or 'none'; may be repeated.")
     ] = None,
+    controls: Annotated[
+        bool, typer.Option(help="Question its plasticity: freeze it, take its rule or its layers, damage it.")
+    ] = True,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ACT",
+            help="A control of yours, such as zero_layer=layer0@100, or several at once, joined by commas: freeze=T, "
+            "swap_initial=DISTRIBUTION, zero_layer=LAYER@T, shuffle_layer=LAYER@T, random_rule; may be repeated.",
+        ),
+    ] = None,
+    freeze: Annotated[
+        list[int] | None,
+        typer.Option(metavar="T", min=0, help="Freeze the weights at this step instead; may be repeated."),
+    ] = None,
+    moment: Annotated[
+        int, typer.Option(metavar="T", min=0, help="When layers are lost and damage strikes; 0 = in mid-life.")
+    ] = 0,
+    transplant: Transplant = None,
+    env_option: EnvOption = None,
     seed: Annotated[int, typer.Option(help="Chooses the test episodes.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes; 0 = one for each core.", min=0)] = 0,
     which: Which = "center",
@@ -254,49 +314,59 @@ def evaluate(
 ) -> None:
     """How good an agent is: mean, spread, and the mean's 95 % bootstrap interval, over episodes no evolution has seen.
 
-    A quadruped is tried undamaged and with each of its legs shortened, unless --damage says otherwise.
+    A body that knows damages, such as a quadruped, is tried undamaged and with each of them, unless --damage says
+    otherwise. Then the controls: what its plasticity is worth, as differences to the same episodes left alone, and
+    when its reward rate is back to 90 % after the loss of a layer or a damage in mid-life.
     """
     import torch
     from rich.console import Console
     from rich.progress import Progress
-    from rich.table import Table
 
     from neuroplastic.errors import check_output
     from neuroplastic.evaluate.processes import cores
     from neuroplastic.experiment.agent import Agent
-    from neuroplastic.experiment.scores import default_variations, score
+    from neuroplastic.experiment.controls import conclusion, plan
+    from neuroplastic.experiment.scores import default_variations, score, usual_life
+    from neuroplastic.experiment.tables import controls_table, scores_table
 
     torch.set_num_threads(1)
     if json_file is not None:
         check_output("--json", json_file)
     found = Agent.load(agent, which, trust=trust)
-    variations = [{} if d == "none" else {"damage": d} for d in damage] if damage else default_variations(found)
-    console = Console()
+    found = _transplanted(found, transplant, env_option)
+    asked = [{} if d == "none" else {"damage": d} for d in damage] if damage else None
+
+    def planned(usual: float) -> Plan:
+        return plan(found, usual, asked, freeze or (), moment, control or (), standard=controls)
+
+    planned(usual=1)  # refuses what cannot be done before anything is
+    console, answers = Console(), []
     with Progress(transient=True, console=console) as bar:
         lives = bar.add_task("episodes", total=None)
 
         def show(done: int, total: int) -> None:
             bar.update(lives, completed=done, total=total)
 
-        scored, failures = score(found, variations, episodes, seed, workers or cores(), show)
+        scored, failures = score(found, asked or default_variations(found), episodes, seed, workers or cores(), show)
+        questions = planned(usual_life(found, scored))
+        if len(questions.trials) > 1:
+            bar.reset(lives, description="controls")
+            answers, more = questions.run(found, episodes, seed, workers or cores(), show)
+            failures |= {f"{reason} (under controls)": count for reason, count in more.items()}
     scores = [each.summary() for each in scored]
-    measures = [name for name in scores[0] if name in found.recipe.task.measures]
-    titles = [f"{name} (m)" if name == "distance" else name for name in measures]
-    table = Table("", "mean ± std", "95 % interval", *titles, "failed", box=None, header_style="bold")
-    for row in scores:
-        label = row["variation"] + (" (evolved on)" if row["evolved_on"] else "")
-        figures = ["-", "-", *["-"] * len(measures)]
-        if row["mean"] is not None:
-            figures = [f"{row['mean']:.1f} ± {row['std']:.1f}", f"{row['low']:.1f} … {row['high']:.1f}"]
-            figures += [f"{row[name]:.2f}" for name in measures]
-        table.add_row(label, *figures, str(row["failed"]))
     title = f"{agent}: {found.recipe.task.env}, {episodes} episodes each, generation {found.generation}"
     console.print(title, markup=False, soft_wrap=True, highlight=False)
-    console.print(table)
+    console.print(scores_table(scores, [name for name in scores[0] if name in found.recipe.task.measures]))
+    if answers:
+        console.print(controls_table(answers))
     for reason, count in failures.items():
         console.print(f"{count} failed: {reason}", markup=False, soft_wrap=True)
+    meant = questions.note or (conclusion(answers) if answers else "")
+    if meant:
+        console.print(meant, markup=False, soft_wrap=True, highlight=False)
     if json_file is not None:
-        json_file.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+        figures = {"scores": scores, "controls": [answer.summary() for answer in answers], "meaning": meant}
+        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 @app.command()
@@ -306,6 +376,12 @@ def replay(
     damage: Annotated[str | None, typer.Option(help="A damage, such as front_left:shorten.")] = None,
     episode: Annotated[int, typer.Option(help="Which test episode.", min=0)] = 0,
     steps: Annotated[int, typer.Option(help="At most so many steps; 0 = to the end.", min=0)] = 0,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ACT", help="What is done to it, such as freeze=200, zero_layer=layer0@100; repeatable."),
+    ] = None,
+    transplant: Transplant = None,
+    env_option: EnvOption = None,
     which: Which = "center",
     trust: Trust = False,
 ) -> None:
@@ -319,13 +395,26 @@ def replay(
     if video is not None:
         view.check_video(video)
     found = Agent.load(agent, which, trust=trust)
-    rate, pictures = view.frames(
-        found, {"damage": damage} if damage else {}, episode, steps, fps=15 if video and video.suffix == ".gif" else 30
-    )
+    found = _transplanted(found, transplant, env_option)
+    fps = 15 if video and video.suffix == ".gif" else 30
+    words = [word for text in control or [] for word in text.split(",")]
+    rate, pictures = view.frames(found, {"damage": damage} if damage else {}, episode, steps, fps, words)
     if video is None:
         view.show_window(f"{agent} {damage or ''}", rate, pictures)
     else:
         print(f"{video}: {view.write_video(video, rate, pictures)} pictures")
+
+
+def _transplanted(agent: Agent, env: str | None, options: list[str] | None) -> Agent:
+    from neuroplastic.errors import ArgumentError
+    from neuroplastic.experiment.controls import transplanted
+    from neuroplastic.experiment.recipe import override
+
+    if env is not None:
+        return transplanted(agent, env, override({}, options or []))
+    if options:
+        raise ArgumentError(f"--env-option: expected none without --transplant ENV_ID; got {' '.join(options)}")
+    return agent
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Layout: named arrays <-> one flat genome."""
+"""Layout: named arrays <-> one flat genome. Codec: what a search proposes -> genomes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -99,3 +100,42 @@ class Layout:
     @classmethod
     def from_json(cls, value: Sequence[Sequence]) -> Layout:
         return cls(tuple((str(name), tuple(int(size) for size in shape)) for name, shape in value))
+
+
+class Codec(Protocol):
+    """From vectors that a search proposes to the genomes that they stand for; small, immutable and picklable.
+
+    D' length of a vector, D length of a genome.
+
+    Attributes:
+        layout: of a vector.
+    """
+
+    @property
+    def layout(self) -> Layout: ...
+
+    def decode(self, vectors: Tensor) -> Tensor:
+        """Vectors [p, D'] -> genomes [p, D] in their precision. No row depends on the others.
+
+        Raises:
+            ShapeError: vectors have another shape.
+        """
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What must be known to decode an old vector, beside the rule and the genome's layout; to be saved with it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A vector is a genome."""
+
+    layout: Layout
+
+    def decode(self, vectors: Tensor) -> Tensor:
+        check_shape("vectors", vectors, ["p", self.layout.size])
+        return vectors
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {}

@@ -1,5 +1,6 @@
 """The command line as people type it."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,37 @@ def test_from_recipe_to_pictures(neuroplastic: Typed, recipe: Path, tmp_path: Pa
     replayed = neuroplastic("replay", "runs/mine", "--video", "life.gif", "--steps", "20")
     assert replayed.code == 0, replayed.err
     assert (tmp_path / "life.gif").read_bytes().startswith(b"GIF89a")
+
+
+def test_a_sceptic_questions_an_agent(neuroplastic: Typed, recipe: Path, tmp_path: Path) -> None:
+    assert neuroplastic("evolve", recipe, "generations=1").code == 0
+    words = ["--episodes", "10", "--workers", "1", "--moment", "5", "--freeze", "3", "--freeze", "8"]
+    asked = neuroplastic("evaluate", "runs/mine", *words, "--control", "shuffle_layer=layer0@2", "--json", "x.json")
+    assert asked.code == 0, asked.err
+    figures = json.loads((tmp_path / "x.json").read_text())
+    done = [row["done"] for row in figures["controls"]]
+    for act in ["freeze=3", "freeze=8", "random_rule", "zero_layer=layer1@5", "shuffle_layer=layer0@2"]:
+        assert act in asked.out
+        assert act in done
+    assert figures["meaning"]
+    assert asked.out.endswith(figures["meaning"] + "\n"), "the last line says what it means"
+    alone = neuroplastic("evaluate", "runs/mine", "--episodes", "10", "--workers", "1", "--no-controls")
+    assert alone.code == 0
+    assert asked.out.startswith(alone.out.rstrip("\n")), "the controls come below what there was"
+    moved = ["--transplant", "neuroplastic_envs:neuroplastic/ChangingCartPole-v0", "--env-option", "damage=mirrored"]
+    there = neuroplastic("evaluate", "runs/mine", "--episodes", "3", "--workers", "1", "--no-controls", *moved)
+    assert there.code == 0, there.err
+    assert "ChangingCartPole" in there.out
+    replayed = neuroplastic("replay", "runs/mine", "--video", "x.gif", "--steps", "9", "--control", "freeze=4", *moved)
+    assert replayed.code == 0, replayed.err
+
+
+def test_a_static_agent_has_nothing_to_freeze(neuroplastic: Typed, recipe: Path) -> None:
+    assert neuroplastic("evolve", recipe, "generations=1", "rule={name = 'static'}").code == 0
+    asked = neuroplastic("evaluate", "runs/mine", "--episodes", "3", "--workers", "1")
+    assert asked.code == 0, asked.err
+    assert asked.out.endswith("its weights never change in a life: there is nothing to freeze\n")
+    assert "zero_layer" not in asked.out
 
 
 def test_recipes_are_listed_and_printed(neuroplastic: Typed, tmp_path: Path) -> None:
@@ -161,6 +193,15 @@ def test_other_mistakes(neuroplastic: Typed, recipe: Path) -> None:
         (["evaluate", "runs/mine", "--episodes", "0"], "episodes: expected a number >= 1"),
         (["evaluate", "runs/mine", "--which", "worst"], "which: expected one of"),
         (["evaluate", "runs/mine", "--damage", "front_left:shorten"], "damage"),
+        (["evaluate", "runs/mine", "--control", "zero_layer=layer7@3"], "did you mean 'layer"),
+        (["evaluate", "runs/mine", "--control", "freeze=-3"], "control: expected freeze=T"),
+        (["evaluate", "runs/mine", "--control", "thaw=3"], "control: expected one of"),
+        (["evaluate", "runs/mine", "--transplant", "Acrobot-v1"], "observations of numbers of shape [4]"),
+        (["evaluate", "runs/mine", "--transplant", "CartPol-v1"], "CartPol-v1"),
+        (["evaluate", "runs/mine", "--transplant", "CartPole-v1", "--env-option", "x"], "expected key=value"),
+        (["evaluate", "runs/mine", "--env-option", "damage=weak"], "expected none without --transplant"),
+        (["replay", "runs/mine", "--control", "swap_initial=normla"], "did you mean 'normal'"),
+        (["replay", "runs/mine", "--transplant", "Pendulum-v1"], "observations of numbers of shape [4]"),
         (["replay", "runs/mine", "--video", "life.avi"], ".mp4 or .gif"),
         (["replay", "runs/mine", "--video", "none/life.gif"], "a folder that exists"),
         (["plot", "none"], "expected a metrics.jsonl"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroplastic.errors import ArgumentError, ShapeError
-from neuroplastic.genome import Layout
+from neuroplastic.genome import Identity, Layout
 
 shapes = st.lists(st.integers(0, 4), max_size=3).map(tuple)
 layouts = st.dictionaries(st.text(), shapes, max_size=5).map(lambda parts: Layout(tuple(parts.items())))
@@ -115,3 +115,13 @@ def test_names_that_meet_when_nested_are_refused():
     inner = Layout((("c", (1,)),))
     with pytest.raises(ArgumentError, match=r"'a\.b\.c' twice"):
         Layout.nest({"a": Layout.nest({"b": inner}), "a.b": inner})
+
+
+def test_the_identity_gives_what_it_was_given() -> None:
+    layout = Layout((("A", (2, 3)), ("b", ())))
+    vectors = torch.randn(4, 7)
+    assert Identity(layout).decode(vectors) is vectors
+    assert Identity(layout).state_dict() == {}
+    for shape in [(7,), (4, 6)]:
+        with pytest.raises(ShapeError, match=r"vectors: expected shape \[p, 7\]"):
+            Identity(layout).decode(torch.zeros(shape))

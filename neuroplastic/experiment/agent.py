@@ -1,8 +1,9 @@
-"""The agent file: a genome, and the recipe that says what it is a genome of."""
+"""The agent file: what stands for a genome, and the recipe that says what it is a genome of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,11 +12,12 @@ from torch import Tensor
 
 from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError, check_name
 from neuroplastic.experiment import storage
-from neuroplastic.experiment.build import build_task
+from neuroplastic.experiment.build import build_rule, build_task
 from neuroplastic.experiment.manifest import read_agent
 from neuroplastic.experiment.recipe import Recipe, parse_recipe
 from neuroplastic.experiment.store import Address, located
-from neuroplastic.genome import Layout
+from neuroplastic.genome import Codec, Identity, Layout
+from neuroplastic.plastic.sharing import restored
 from neuroplastic.tasks.rollout import RolloutTask
 from neuroplastic.tasks.statistics import Statistics
 
@@ -25,18 +27,25 @@ class Agent:
     """What evolution found.
 
     Attributes:
-        genome: [D] float32.
+        vector: [D'] float32.
         recipe: of the run that found it, with the versions that computed it.
-        layout: of the genome.
+        layout: of the genome [D].
         generation: after which it was saved.
         statistics: by which its observations are normalised; None if they are not.
+        codec: from the vector to the genome; None: the vector is the genome.
     """
 
-    genome: Tensor
+    vector: Tensor
     recipe: Recipe
     layout: Layout
     generation: int
     statistics: Statistics | None = None
+    codec: Codec | None = None
+
+    @cached_property
+    def genome(self) -> Tensor:
+        """[D] float32."""
+        return self.codec.decode(self.vector[None])[0] if self.codec else self.vector
 
     def save(self, path: Path) -> None:
         """Writes the agent file.
@@ -45,7 +54,11 @@ class Agent:
             RunError: the disk is full or refuses.
         """
         meta = {"recipe": self.recipe.model_dump(), "layout": self.layout.to_json(), "generation": self.generation}
-        tensors = {"genome": self.genome}
+        if self.codec is None or isinstance(self.codec, Identity):
+            tensors = {"genome": self.vector}
+        else:
+            tensors = {f"codec.{name}": value for name, value in self.codec.state_dict().items()}
+            tensors["vector"] = self.vector
         if self.statistics is not None:
             tensors |= {f"statistics.{name}": value for name, value in self.statistics.state_dict().items()}
         storage.save(path, "agent", tensors, meta)
@@ -83,23 +96,35 @@ class Agent:
         try:
             recipe = parse_recipe(meta["recipe"])
             layout = Layout.from_json(meta["layout"])
-            genome, generation = tensors.pop("genome"), int(meta["generation"])
+            generation = int(meta["generation"])
             statistics = Statistics.from_state(tensors, "statistics.") if recipe.task.normalise else None
         except NeuroplasticError as error:
             raise DamagedFileError(f"{name}: {error}") from error
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise DamagedFileError(f"{name}: expected an agent's recipe, layout and genome; {error!r}") from error
-        if tuple(genome.shape) != (layout.size,) or genome.dtype != torch.float32:
-            raise DamagedFileError(
-                f"{name}: expected a float32 genome of {layout.size} numbers; got {genome.dtype} {list(genome.shape)}"
-            )
+            raise DamagedFileError(f"{name}: expected an agent's recipe and layout; {error!r}") from error
         foreign = recipe.code_of_others()
         if foreign and not trust:
             raise RecipeError(
                 f"{name}: its recipe loads code from outside this project ({', '.join(foreign)}); "
                 "if you know and trust that code, say --trust"
             )
-        return cls(genome, recipe, layout, generation, statistics)
+        kinds = [kind for kind in ("genome", "vector") if kind in tensors]
+        if len(kinds) != 1:
+            raise DamagedFileError(f"{name}: expected either a genome or a vector; got {sorted(tensors)}")
+        (kind,), codec = kinds, None
+        if kind == "vector":
+            prefix = "codec."
+            state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            try:
+                codec = restored(build_rule(recipe), layout, state, [merge.groups for merge in recipe.merge or ()])
+            except NeuroplasticError as error:
+                raise DamagedFileError(f"{name}: {error}") from error
+        vector, size = tensors[kind], (codec.layout if codec else layout).size
+        if tuple(vector.shape) != (size,) or vector.dtype != torch.float32:
+            raise DamagedFileError(
+                f"{name}: expected a float32 {kind} of {size} numbers; got {vector.dtype} {list(vector.shape)}"
+            )
+        return cls(vector, recipe, layout, generation, statistics, codec)
 
     def task(self) -> RolloutTask:
         """The task that it was evolved on.

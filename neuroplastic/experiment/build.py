@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
 from typing import Any
@@ -16,16 +16,19 @@ from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.experiment.options import constructor_options, resolve
 from neuroplastic.experiment.recipe import Recipe
 from neuroplastic.learners.evolution import Evolution, Selection
+from neuroplastic.learners.merging import Merge, Merging
 from neuroplastic.noise import normal, stream
 from neuroplastic.plastic import ConvolutionalFront, rules
+from neuroplastic.plastic.controls import Controls, controlled
 from neuroplastic.plastic.kernels import NUMERICS
 from neuroplastic.plastic.network import PlasticNetwork
 from neuroplastic.plastic.rules import Rule
+from neuroplastic.plastic.sharing import Synapses
 from neuroplastic.search import adapted, strategies
 from neuroplastic.search.base import Strategy
 from neuroplastic.tasks.bodies import env_metadata
 from neuroplastic.tasks.lives import LifeRules
-from neuroplastic.tasks.rollout import RolloutTask
+from neuroplastic.tasks.rollout import PolicyFactory, RolloutTask
 from neuroplastic.tasks.statistics import Statistics
 
 
@@ -66,7 +69,7 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "cpu": llvmlite.binding.get_host_cpu_name(),
     }
-    for name in ("neuroplastic", "numpy", "torch", "numba", "gymnasium", "pybullet", "box2d"):
+    for name in ("neuroplastic", "numpy", "torch", "numba", "gymnasium", "pybullet", "box2d", "scikit-learn"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -86,15 +89,18 @@ def rule_of(recipe: Recipe) -> tuple[Callable, dict[str, Any]]:
     return make, constructor_options(make, recipe.rule.options, "rule")
 
 
+def build_rule(recipe: Recipe) -> Rule:
+    """The recipe's rule."""
+    make, options = rule_of(recipe)
+    return _named("rule", make, **options)
+
+
 def build_task(recipe: Recipe) -> RolloutTask:
     """The task, with everything about it checked: its environments can be made, and the network fits them."""
-    make_rule, options = rule_of(recipe)
-    section, policy = recipe.task, recipe.policy.model_dump(exclude_none=True)
-    if recipe.policy.front:
-        policy["front"] = _named("policy.front", ConvolutionalFront, **policy["front"])
+    section = recipe.task
     task = RolloutTask(
         env=section.env,
-        policy=partial(PlasticNetwork, rule=_named("rule", make_rule, **options), **policy),
+        policy=policy_of(recipe),
         env_options=section.env_options,
         variations=section.variations,
         rules=LifeRules(section.horizon, section.idle, section.grace, section.patience),
@@ -107,6 +113,16 @@ def build_task(recipe: Recipe) -> RolloutTask:
     task.check()
     check_range("genome length", task.layout.size, low=1)
     return task
+
+
+def policy_of(recipe: Recipe, controls: Sequence[str] = ()) -> PolicyFactory:
+    """What makes the recipe's policy, under its own controls and some more."""
+    policy = recipe.policy.model_dump(exclude_none=True, exclude={"controls"})
+    if recipe.policy.front:
+        policy["front"] = _named("policy.front", ConvolutionalFront, **policy["front"])
+    make = partial(PlasticNetwork, rule=build_rule(recipe), **policy)
+    words = [*recipe.policy.controls, *controls]
+    return partial(controlled, make, Controls.parse(words)) if words else make
 
 
 def _named(section: str, make: Callable, *args: Any, **options: Any) -> Any:
@@ -168,7 +184,12 @@ def build_learner(
 ) -> Evolution:
     """The learner at its generation 0."""
     make, options = strategy_of(recipe)
-    center = recipe.search.center_std * normal(stream(recipe.seed, "center"), task.layout.size)
+    codec, merging = _named("rule", lambda: task.codec), None
+    if recipe.merge:
+        synapses = _named("rule", Synapses, task.layout, build_rule(recipe).shared)
+        merges = [Merge(each.generation, each.groups) for each in recipe.merge]
+        merging = Merging(synapses, codec, merges, recipe.seed)
+    center = recipe.search.center_std * normal(stream(recipe.seed, "center"), codec.layout.size)
     return Evolution(
         _named("search", make, center, seed=recipe.seed, **options),
         evaluator,
@@ -178,4 +199,6 @@ def build_learner(
         max_failed=recipe.max_failed,
         progress=progress,
         statistics=Statistics.nothing(task.inputs) if task.normalise else None,
+        codec=codec,
+        merging=merging,
     )

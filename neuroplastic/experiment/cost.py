@@ -54,7 +54,9 @@ def run_cost(recipe: Recipe, population: int, done: int = 0) -> tuple[int, float
     """(lives in a generation, environment steps at most in all generations from ``done`` on), nothing measured."""
     chosen, task = recipe.selection, recipe.task
     lives = (population + 1) * task.episodes
-    selections = sum(map(Selection(chosen.every).due, range(done, recipe.generations)))
+    merges = {merge.generation for merge in recipe.merge or ()}
+    due = Selection(chosen.every).due
+    selections = sum(due(generation) or generation in merges for generation in range(done, recipe.generations))
     tried = (recipe.generations - done) * lives + selections * (chosen.top + 2) * chosen.episodes
     limits = [step_limit(task.env, {**task.env_options, **variation}, task.horizon) for variation in task.variations]
     return lives, float(tried * sum(float("inf") if limit is None else limit for limit in limits))
@@ -73,7 +75,7 @@ def measure_cost(recipe: Recipe, task: RolloutTask, learner: Evolution, steps: i
         ArgumentError: a measure is in no ``info`` of the environment.
     """
     probe = replace(task, rules=replace(task.rules, horizon=task.rules.idle + steps))
-    members = DensePopulation(learner.strategy.center.expand(task.batch, -1))
+    members = DensePopulation(learner.found()["center"].genome.expand(task.batch, -1))
     seeds, everybody = episode_seeds(recipe.seed, "train", 0, task.batch)[:, None], range(len(members))
     try:
         probe.evaluate(members, everybody, seeds, learner.statistics)

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import typing
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 from pydantic import ConfigDict, ValidationError, create_model
@@ -68,7 +69,8 @@ def constructor_options(make: Callable, given: Mapping[str, Any], key: str, ours
     Raises:
         RecipeError: an unknown key, a wrong type, a missing value.
     """
-    target = make.__init__ if inspect.isclass(make) else make
+    target = make.func if isinstance(make, partial) else make
+    target = target.__init__ if inspect.isclass(target) else target
     hints = typing.get_type_hints(target)
     parameters = inspect.signature(make).parameters
     fields: dict[str, Any] = {

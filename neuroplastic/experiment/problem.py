@@ -14,6 +14,7 @@ from neuroplastic.errors import ArgumentError, TrialError, check_shape, require
 from neuroplastic.experiment.agent import Agent
 from neuroplastic.experiment.build import build_evaluator, build_task, checked
 from neuroplastic.experiment.recipe import Recipe, load_recipe
+from neuroplastic.learners.evolution import Decoded
 from neuroplastic.noise import episode_seeds
 from neuroplastic.search.base import DensePopulation
 from neuroplastic.search.shaping import raw
@@ -53,14 +54,17 @@ class RecipeProblem(evotorch.Problem):
         if isinstance(recipe, Recipe) and list(overrides):
             raise ArgumentError("overrides: expected none with a recipe that is made already; got some")
         self.recipe = checked(recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides))
+        if self.recipe.merge:
+            raise ArgumentError("merge: expected none, as another library's searcher knows of no merges; got some")
         self._task = build_task(self.recipe)
+        self._codec = self._task.codec
         self._evaluator = build_evaluator(self.recipe, self._task)
         self.evaluations = self.steps = self._batches = 0
         self.statistics = Statistics.nothing(self._task.inputs) if self._task.normalise else None
         reach = self.recipe.search.center_std
         super().__init__(
             "max",
-            solution_length=self._task.layout.size,
+            solution_length=self._codec.layout.size,
             initial_bounds=(-reach, reach),
             dtype=torch.float32,
             eval_dtype=torch.float64,
@@ -73,7 +77,7 @@ class RecipeProblem(evotorch.Problem):
 
     def _evaluate_batch(self, batch: Any) -> None:
         seeds = episode_seeds(self.recipe.seed, "train", self._batches, self.recipe.task.episodes)
-        members = DensePopulation(batch.values.detach().as_subclass(Tensor).cpu())
+        members = Decoded(DensePopulation(batch.values.detach().as_subclass(Tensor).cpu()), self._codec)
         tried = self._evaluator.evaluate(members, seeds, self.statistics)
         fitness = tried.fitness.mean(axis=1)
         failed = np.isnan(fitness).mean()
@@ -87,15 +91,15 @@ class RecipeProblem(evotorch.Problem):
             self.statistics = self.statistics.merge(tried.statistics.total())
 
     def agent(self, values: Any) -> Agent:
-        """A member, as its numbers [D] or as a ``Solution``, as an agent: to be saved, evaluated and replayed.
+        """A member, as its numbers [D'] or as a ``Solution``, as an agent: to be saved, evaluated and replayed.
 
         Raises:
             ShapeError: it has another length.
         """
         numbers = torch.as_tensor(values.values if isinstance(values, evotorch.Solution) else values)
-        genome = numbers.as_subclass(Tensor).detach().to("cpu", torch.float32, copy=True)
-        check_shape("values", genome, [self._task.layout.size])
-        return Agent(genome, self.recipe, self._task.layout, self._batches, self.statistics)
+        vector = numbers.as_subclass(Tensor).detach().to("cpu", torch.float32, copy=True)
+        check_shape("values", vector, [self._codec.layout.size])
+        return Agent(vector, self.recipe, self._task.layout, self._batches, self.statistics, self._codec)
 
     def close(self) -> None:
         """Frees the workers and environments."""

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
@@ -30,6 +31,8 @@ FREE = (
 )
 """Keys of a recipe that may change when a run goes on: they do not touch its numbers."""
 
+LATER = {"policy.kind": "feedforward", "policy.bias": False, "policy.controls": []}
+"""Keys that there were not always, and what they say where there was nothing: so that runs of before can go on."""
 
 OURS = ("neuroplastic_envs:", "ipop:", "evotorch:", "cma:")
 """What names with a colon begin with that load no code but this project's, or of libraries it knows."""
@@ -70,13 +73,16 @@ class FrontSection(_Section):
 
 
 class PolicySection(_Section):
-    """The network: what comes before it, its hidden layers, and what its units do."""
+    """The network: what comes before it, its hidden layers, what its units do, and what is done to it (`Controls`)."""
 
     front: FrontSection | None = None
     hidden: list[int] = []
     activation: str = "tanh"
     output_activation: str = "tanh"
+    kind: str = "feedforward"
+    bias: bool = False
     backend: str = "cpu"
+    controls: list[str] = []
 
 
 class TaskSection(_Section):
@@ -103,6 +109,13 @@ class SelectionSection(_Section):
     every: int = 10
     top: int = 3
     episodes: int = 4
+
+
+class MergeSection(_Section):
+    """At the start of a generation, counted from 0, the rules of synapses become so many; see `Merging`."""
+
+    generation: int = Field(ge=0)
+    groups: int = Field(ge=1)
 
 
 class EvaluateSection(_Section):
@@ -136,6 +149,7 @@ class Recipe(_Section):
         generations: steps of the learner.
         checkpoint_seconds: time between checkpoints; one is always written at the end and on Ctrl-C.
         max_failed: the run stops when a larger share of a generation's members failed.
+        merge: when rules are merged; None: never.
         versions: of what computed the numbers; filled in when a run starts.
     """
 
@@ -150,6 +164,7 @@ class Recipe(_Section):
     rule: RuleSection
     task: TaskSection
     selection: SelectionSection = SelectionSection()
+    merge: list[MergeSection] | None = Field(None, min_length=1)
     evaluate: EvaluateSection = EvaluateSection()
     versions: dict[str, str] = {}
 
@@ -159,12 +174,13 @@ class Recipe(_Section):
     def fingerprint(self) -> str:
         """The same for recipes that give the same numbers: a run may only go on from checkpoints of its own."""
         values = self.model_dump(mode="json", exclude={"description", "versions"}, exclude_none=True)
-        for key in FREE:
+        for key in (*FREE, *LATER):
             *sections, last = key.split(".")
             section = values
             for name in sections:
                 section = section[name]
-            del section[last]
+            if key not in LATER or section[last] == LATER[key]:
+                del section[last]
         return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def code_of_others(self) -> list[str]:
@@ -188,8 +204,8 @@ def parse_recipe(values: Mapping[str, Any]) -> Recipe:
 def _known_keys(place: tuple) -> list[str]:
     model: Any = Recipe
     for key in place:
-        kind = model.model_fields[key].annotation
-        model = next((part for part in get_args(kind) if part is not type(None)), kind)
+        kind = get_args(model)[0] if isinstance(key, int) else model.model_fields[key].annotation
+        model = next(part for part in get_args(kind) if part is not NoneType) if isinstance(kind, UnionType) else kind
     return list(model.model_fields)
 
 

@@ -190,7 +190,7 @@ class RunFolder:
     def save_agents(self, learner: Learner, layout: Layout) -> None:
         """Writes center.safetensors and best.safetensors."""
         for name, found in learner.found().items():
-            agent = Agent(found.genome, self.recipe, layout, learner.generation, found.statistics)
+            agent = Agent(found.vector, self.recipe, layout, learner.generation, found.statistics, found.codec)
             agent.save(self.path / f"{name}.safetensors")
 
     def checkpoints(self) -> list[Path]:

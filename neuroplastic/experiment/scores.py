@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,12 +27,20 @@ RESAMPLES = 10_000
 
 def bootstrap_interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean of values [E] (Efron 1979), the same at every call."""
-    rng = np.random.default_rng(0)
-    means = np.empty(RESAMPLES)
-    for part in np.array_split(np.arange(RESAMPLES), 20):  # never more than RESAMPLES / 20 x E numbers at once
-        means[part] = values[rng.integers(len(values), size=(len(part), len(values)))].mean(axis=1)
+    means = resampled(values, lambda samples: samples.mean(axis=1))
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def resampled(
+    values: NDArray[np.float64], statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """A statistic, [n, E] -> [n], of `RESAMPLES` samples drawn with replacement from values [E]; always the same."""
+    rng = np.random.default_rng(0)
+    found = np.empty(RESAMPLES)
+    for part in np.array_split(np.arange(RESAMPLES), 20):  # never more than RESAMPLES / 20 x E numbers at once
+        found[part] = statistic(values[rng.integers(len(values), size=(len(part), len(values)))])
+    return found
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class Score:
         variation: keyword arguments of the environment.
         evolved_on: whether evolution tried its members in it.
         returns: [E] float64, NaN where the episode failed.
+        steps: [E] int64, that the episodes lasted.
         measures: name -> [E].
         knows_damage: whether the body could be damaged.
     """
@@ -50,6 +59,7 @@ class Score:
     variation: Mapping[str, Any]
     evolved_on: bool
     returns: NDArray[np.float64]
+    steps: NDArray[np.int64]
     measures: Mapping[str, NDArray[np.float64]]
     knows_damage: bool = False
 
@@ -78,9 +88,16 @@ class Score:
 
 def default_variations(agent: Agent) -> list[Mapping[str, Any]]:
     """What an agent is evaluated in unless asked otherwise: undamaged and each damage that its body knows,
-    or, for a body that knows none, the variations that it was evolved on."""
+    and, but for these, the variations that it was evolved on."""
     damages = [{"damage": damage} for damage in env_metadata(agent.recipe.task.env).get("damages", [])]
-    return [{}, *damages] if damages else list(agent.recipe.task.variations)
+    known = [{}, *damages] if damages else []
+    return [*known, *(variation for variation in agent.recipe.task.variations if variation not in known)]
+
+
+def usual_life(agent: Agent, scores: Sequence[Score]) -> float:
+    """Steps of its network in an agent's median life; 1 if no life was sound."""
+    steps = np.concatenate([score.steps[~np.isnan(score.returns)] for score in scores])
+    return max(1.0, float(np.median(steps)) - agent.recipe.task.idle) if len(steps) else 1.0
 
 
 @dataclass
@@ -113,6 +130,14 @@ class Battery:
             else:
                 parts.append(task.evaluate(population, [index[n] for n in own], seeds[own], shared))
         return Evaluation.concatenate(parts)
+
+    def try_agent(self, agent: Agent, seed: int, workers: int, progress: Progress | None = None) -> Evaluation:
+        """An agent on every task, all over the same test episodes: the rows of one task after those of the other."""
+        seeds = np.tile(episode_seeds(seed, "test", 0, self.episodes), len(self.tasks))[:, None]
+        evaluator = SerialEvaluator(self) if workers == 1 else ProcessEvaluator(self, workers)
+        with evaluator:
+            copies = DensePopulation(agent.genome.expand(len(seeds), -1))
+            return evaluator.evaluate(copies, seeds, agent.statistics, progress)
 
     def close(self) -> None:
         for task in self.tasks:
@@ -149,16 +174,11 @@ def score(
     battery = Battery([replace(task, variations=[variation]) for variation in variations], episodes)
     for each in battery.tasks:
         each.check()
-    lives = len(variations) * episodes
-    seeds = np.tile(episode_seeds(seed, "test", 0, episodes), len(variations))[:, None]
-    evaluator = SerialEvaluator(battery) if workers == 1 else ProcessEvaluator(battery, workers)
-    with evaluator:
-        copies = DensePopulation(agent.genome.expand(lives, -1))
-        tried = evaluator.evaluate(copies, seeds, agent.statistics, progress)
+    tried = battery.try_agent(agent, seed, workers, progress)
     scores, knows_damage = [], "damages" in env_metadata(task.env)
     for number, variation in enumerate(variations):
         own = slice(number * episodes, (number + 1) * episodes)
         measures = {name: values[own, 0] for name, values in tried.measures.items()}
         evolved_on = variation in agent.recipe.task.variations
-        scores.append(Score(variation, evolved_on, tried.fitness[own, 0], measures, knows_damage))
+        scores.append(Score(variation, evolved_on, tried.fitness[own, 0], tried.steps[own, 0], measures, knows_damage))
     return scores, dict(tried.failures)

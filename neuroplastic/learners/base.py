@@ -8,6 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from neuroplastic.genome import Codec
 from neuroplastic.tasks.statistics import Statistics
 
 State = Mapping[str, Tensor | int | float | str]
@@ -16,10 +17,22 @@ State = Mapping[str, Tensor | int | float | str]
 
 @dataclass(frozen=True)
 class Found:
-    """A genome [D], and the statistics by which its observations are to be normalised (None: they are not)."""
+    """What stands for a genome.
 
-    genome: Tensor
+    Attributes:
+        vector: [D'].
+        statistics: by which its observations are to be normalised; None: they are not.
+        codec: from the vector to the genome; None: the vector is the genome.
+    """
+
+    vector: Tensor
     statistics: Statistics | None = None
+    codec: Codec | None = None
+
+    @property
+    def genome(self) -> Tensor:
+        """[D]."""
+        return self.codec.decode(self.vector[None])[0] if self.codec else self.vector
 
 
 class Learner(Protocol):

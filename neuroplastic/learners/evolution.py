@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,9 +11,13 @@ from torch import Tensor
 
 from neuroplastic.errors import TrialError, check_range, check_shape
 from neuroplastic.evaluate.base import Evaluator, Progress
+from neuroplastic.genome import Codec, Identity, Layout
 from neuroplastic.learners.base import Found, State
+from neuroplastic.learners.merging import Merge, Merging, projection
 from neuroplastic.noise import episode_seeds
+from neuroplastic.plastic.sharing import Groups
 from neuroplastic.search.base import DensePopulation, Index, Population, Strategy
+from neuroplastic.search.projection import Projection
 from neuroplastic.tasks.base import Evaluation
 from neuroplastic.tasks.statistics import Statistics
 
@@ -60,6 +64,20 @@ class WithCenter(Population):
         return torch.stack([next(rows) if i < len(self.population) else self.center for i in index])
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded(Population):
+    """The genomes that a population's vectors stand for; as small to send as the vectors."""
+
+    population: Population
+    codec: Codec
+
+    def __len__(self) -> int:
+        return len(self.population)
+
+    def rows(self, index: Index) -> Tensor:
+        return self.codec.decode(self.population.rows(index))
+
+
 class Evolution:
     """The learner around a `Strategy`.
 
@@ -72,6 +90,12 @@ class Evolution:
         max_failed: the run stops when a larger share of a generation's members failed.
         progress: called while a generation is tried.
         statistics: of observations before the first generation, if the task normalises by them; None if it does not.
+        codec: what makes genomes of the strategy's vectors; None: they are genomes.
+        merging: when rules are merged; it brings the codec that the search begins with.
+
+    Raises:
+        ArgumentError: a number out of its range, or a strategy that cannot go on after a merge.
+        ShapeError: the strategy's vectors are not those of the codec.
     """
 
     def __init__(
@@ -85,30 +109,44 @@ class Evolution:
         max_failed: float = 0.5,
         progress: Progress | None = None,
         statistics: Statistics | None = None,
+        codec: Codec | None = None,
+        merging: Merging | None = None,
     ) -> None:
         check_range("task.episodes", episodes, low=1)
         check_range("max_failed", max_failed, low=0, high=1)
-        self.strategy, self.evaluator = strategy, evaluator
+        size = len(strategy.center)
+        codec = merging.start if merging else codec or Identity(Layout((("genome", (size,)),)))
+        check_shape("strategy.center", strategy.center, [codec.layout.size])
+        if merging:
+            strategy.project(Projection(torch.arange(size)))  # what cannot be projected says so now
+        self.strategy, self.evaluator, self.codec, self.merging = strategy, evaluator, codec, merging
+        self._first = strategy
         self.seed, self.episodes = seed, episodes
         self.selection = selection or Selection()
         self.max_failed, self.progress = max_failed, progress
         self.generation = 0
         self.evaluations = 0
         self.steps = 0
-        self.best = Found(strategy.center.clone(), statistics)
+        self.best = Found(strategy.center.clone(), statistics, codec)
         self.statistics = statistics
 
     def step(self) -> dict[str, float]:
-        """One generation.
+        """One generation; if a merge is due, it begins with it.
+
+        A merge acts on ``best`` too, and that generation has a selection: ``best`` is always something that was tried.
 
         Raises:
             TrialError: more than ``max_failed`` of the members failed.
             DivergenceError: the center would not be finite.
         """
         started, faults = time.perf_counter(), dict(self.evaluator.faults)
-        population = self.strategy.ask()
+        codec, strategy, best = self.codec, self.strategy, self.best
+        merge = self.merging.due(self.generation) if self.merging else None
+        if self.merging and merge:
+            codec, strategy, best = self._merged(self.merging, merge)
+        population = strategy.ask()
         seeds = episode_seeds(self.seed, "train", self.generation, self.episodes)
-        everybody = WithCenter(population, self.strategy.center)
+        everybody = Decoded(WithCenter(population, strategy.center), codec)
         tried = self.evaluator.evaluate(everybody, seeds, self.statistics, self.progress)
         fitness = tried.fitness.mean(axis=1)
         members, center = fitness[:-1], fitness[-1]
@@ -118,9 +156,9 @@ class Evolution:
                 f"generation {self.generation}: {failed:.0%} of the members failed (max_failed allows "
                 f"{self.max_failed:.0%}); most often: {_most_often(tried)}"
             )
-        best, selected = self.best, None
-        if self.selection.due(self.generation):
-            best, selected = self._select(population, members)
+        selected = None
+        if merge or self.selection.due(self.generation):
+            best, selected = self._select(codec, best, strategy.center, population, members)
 
         metrics: dict[str, float] = {
             "generation": self.generation,
@@ -131,11 +169,13 @@ class Evolution:
         metrics |= {f"center_{name}": float(np.mean(values[-1])) for name, values in tried.measures.items()}
         if selected is not None:
             metrics["selected"] = float(selected.fitness.mean(axis=1).max())
-        metrics |= {"failures": sum(tried.failures.values())} | self.strategy.metrics()
+        if merge:
+            metrics["groups"] = merge.groups
+        metrics |= {"failures": sum(tried.failures.values())} | strategy.metrics()
 
         # From here on the learner changes, and nothing is evaluated.
-        self.strategy.tell(torch.from_numpy(members))
-        self.best = best
+        strategy.tell(torch.from_numpy(members))
+        self.strategy, self.codec, self.best = strategy, codec, best
         for evaluation in filter(None, [tried, selected]):
             self.evaluations += evaluation.fitness.size
             self.steps += int(evaluation.steps.sum())
@@ -148,51 +188,68 @@ class Evolution:
         metrics |= {"evaluations": self.evaluations, "steps": self.steps, "seconds": time.perf_counter() - started}
         return metrics
 
-    def _select(self, population: Population, fitness: np.ndarray) -> tuple[Found, Evaluation]:
+    def _merged(self, merging: Merging, merge: Merge) -> tuple[Codec, Strategy, Found]:
+        """What a merge makes of codec, strategy and best; none of them changes."""
+        codec = merging.merged(self.codec, self.strategy.center, merge)
+        onto = projection(self.codec, codec)
+        best = replace(self.best, vector=onto.mean(self.best.vector), codec=codec)
+        return codec, self.strategy.project(onto), best
+
+    def _select(
+        self, codec: Codec, best: Found, center: Tensor, population: Population, fitness: np.ndarray
+    ) -> tuple[Found, Evaluation]:
         ranked = np.argsort(np.where(np.isnan(fitness), -np.inf, fitness), kind="stable")[::-1]
         top = population.rows(ranked[: self.selection.top].tolist())
-        candidates = torch.cat([torch.stack([self.best.genome, self.strategy.center]), top])
+        candidates = torch.cat([torch.stack([best.vector, center]), top])
         seeds = episode_seeds(self.seed, "selection", self.generation, self.selection.episodes)
-        tried = self.evaluator.evaluate(DensePopulation(candidates), seeds, self.statistics, self.progress)
+        everybody = Decoded(DensePopulation(candidates), codec)
+        tried = self.evaluator.evaluate(everybody, seeds, self.statistics, self.progress)
         means = np.nan_to_num(tried.fitness.mean(axis=1), nan=-np.inf)
         winner = candidates[int(means.argmax())].clone()  # on a tie the best so far
-        return Found(winner, self.statistics), tried
+        return replace(best, vector=winner, statistics=self.statistics), tried
 
     @property
     def stopped(self) -> str | None:
         return self.strategy.stopped
 
     def found(self) -> dict[str, Found]:
-        return {"center": Found(self.strategy.center, self.statistics), "best": self.best}
+        return {"center": Found(self.strategy.center, self.statistics, self.codec), "best": self.best}
 
     def state_dict(self) -> dict[str, Tensor | int | float | str]:
         state: dict[str, Tensor | int | float | str] = {
             "generation": self.generation,
             "evaluations": self.evaluations,
             "steps": self.steps,
-            "best": self.best.genome,
+            "best": self.best.vector,
         }
+        if self.merging:
+            state |= self.merging.state_dict(self.codec)
         for prefix, statistics in (("statistics.", self.statistics), ("best.statistics.", self.best.statistics)):
             if statistics is not None:
                 state |= {prefix + name: value for name, value in statistics.state_dict().items()}
         return state | {f"strategy.{name}": value for name, value in self.strategy.state_dict().items()}
 
     def load_state_dict(self, state: State) -> None:
+        generation, evaluations, steps = (int(state[name]) for name in ("generation", "evaluations", "steps"))
+        codec, strategy = self.codec, self.strategy
+        if self.merging:
+            codec, strategy = self.merging.restored(state, generation), self._first
+            if isinstance(codec, Groups) and codec is not self.merging.start:
+                strategy = strategy.project(projection(self.merging.start, codec))
         best = torch.as_tensor(state["best"])
-        check_shape("best", best, list(self.best.genome.shape))
+        check_shape("best", best, [codec.layout.size])
         statistics = [None, None]
         if self.statistics is not None:
             statistics = [Statistics.from_state(state, prefix) for prefix in ("statistics.", "best.statistics.")]
             for each in statistics:
                 check_shape("statistics.mean", each.mean, list(self.statistics.mean.shape))
-        self.generation, self.evaluations, self.steps = (
-            int(state[name]) for name in ("generation", "evaluations", "steps")
-        )
-        self.statistics, self.best = statistics[0], Found(best.clone(), statistics[1])
         prefix = "strategy."
-        self.strategy.load_state_dict(
+        strategy.load_state_dict(
             {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         )
+        self.generation, self.evaluations, self.steps = generation, evaluations, steps
+        self.codec, self.strategy = codec, strategy
+        self.statistics, self.best = statistics[0], Found(best.clone(), statistics[1], codec)
 
 
 def _most_often(tried: Evaluation) -> str:

@@ -46,6 +46,7 @@ DISTRIBUTIONS: dict[str, Callable[[int, int, int], Tensor]] = {
     "zeros": lambda source, inputs, outputs: torch.zeros(outputs, inputs),
 }
 EVOLVED = "evolved"  # no distribution: the weights at birth are part of the genome
+EVOLVED_NORMAL = "evolved-normal"  # a normal distribution whose mean and log-spread are part of the genome
 
 
 def draw(distribution: str, layer: str, inputs: int, outputs: int, seeds: Sequence[int]) -> Tensor:
@@ -64,3 +65,18 @@ def draw(distribution: str, layer: str, inputs: int, outputs: int, seeds: Sequen
     for row, seed in enumerate(seeds):
         weights[row] = DISTRIBUTIONS[distribution](stream(seed, "birth", layer), inputs, outputs)
     return weights
+
+
+def draw_normal(
+    mean: Tensor, log_spread: Tensor, layer: str, inputs: int, outputs: int, seeds: Sequence[int]
+) -> Tensor:
+    """Weights at birth by an evolved normal distribution: w_ij = μ + exp(s) ε_ij, ε ~ N(0, 1) float32, [B, O, I].
+
+    Args:
+        mean: μ of the layer of each row [B].
+        log_spread: s [B].
+        layer, seeds: as of `draw`.
+    """
+    noise = [normal(stream(seed, "birth", layer), outputs * inputs).view(outputs, inputs) for seed in seeds]
+    noise = torch.stack(noise) if noise else torch.empty(0, outputs, inputs)
+    return mean[:, None, None] + log_spread.exp()[:, None, None] * noise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from functools import partial
 from math import prod
 from typing import Any, Protocol, TypeVar
 
@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, check_name, check_range, check_shape
-from neuroplastic.genome import Layout
+from neuroplastic.genome import Codec, Layout
 from neuroplastic.plastic.front import ConvolutionalFront, LivingFront
 from neuroplastic.plastic.kernels import ACTIVATIONS, BACKENDS
-from neuroplastic.plastic.rules import Layer, LivingLayer, Rule
+from neuroplastic.plastic.modulation import PredictionError
+from neuroplastic.plastic.recurrent import CELLS, FEEDFORWARD, Through, join, wire
+from neuroplastic.plastic.rules import LivingLayer, Rule
+from neuroplastic.plastic.sharing import codec
 
 Numbers = TypeVar("Numbers", Tensor, NDArray[Any])
 
@@ -25,6 +28,11 @@ class Policy(Protocol):
     """What a rollout runs: B lives side by side, none of which depends on the others."""
 
     layout: Layout
+
+    @property
+    def codec(self) -> Codec:
+        """From what a search proposes to genomes of `layout`."""
+        ...
 
     def birth(
         self, genomes: Tensor, seeds: Sequence[int] | np.ndarray, rows: Sequence[int] | np.ndarray | None = None
@@ -44,7 +52,7 @@ class Policy(Protocol):
 
 
 class PlasticNetwork:
-    """Plastic layers one after the other, without biases; convolutions may come before them. A `Policy`.
+    """Plastic layers one after the other; convolutions may come before them. A `Policy`.
 
     Args:
         inputs: size of an observation, or its shape; a front needs that of pictures, [H, W, C].
@@ -55,16 +63,22 @@ class PlasticNetwork:
         activation: of the hidden units, one of `kernels.ACTIVATIONS`.
         output_activation: of the last layer. Its rule sees what this gives, so a task that squashes actions by itself
             takes "linear".
+        kind: what the hidden layers are: one of `recurrent.CELLS`. The last layer is always feed-forward.
+        bias: every layer has plastic synapses from a unit that is always 1, the last of its inputs.
         backend: "cpu" (fused) or "reference" (plain torch).
         dtype: torch.float32, or torch.float64 on the reference.
 
     Attributes:
-        layout: of a genome: with a front ``front.conv0``, …; then ``layer0.A``, ``layer0.B``, …, ``layer1.A``, ….
+        layout: of a genome: with a front ``front.conv0``, …; then ``layer0.A``, ``layer0.B``, …, ``layer1.A``, …. The
+            layers of a gated cell are ``layer0.reset``, ``layer0.update`` and ``layer0.candidate``.
+        layers: the plastic layers, in this order.
+        wiring: name of a plastic layer -> which units its synapses join.
 
     Raises:
-        ArgumentError: a size is below 1, the backend does not know the dtype, or observations are no pictures, or too
-            small ones, for the front.
-        UnknownNameError: no such activation or backend.
+        ArgumentError: a size is below 1, the backend does not know the dtype, observations are no pictures, or too
+            small ones, for the front, or a hidden layer is wanted that is not there: of a kind other than
+            "feedforward", or with a unit for the rule's modulation.
+        UnknownNameError: no such activation, kind or backend.
     """
 
     def __init__(
@@ -77,6 +91,8 @@ class PlasticNetwork:
         front: ConvolutionalFront | None = None,
         activation: str = "tanh",
         output_activation: str = "tanh",
+        kind: str = "feedforward",
+        bias: bool = False,
         backend: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -86,26 +102,39 @@ class PlasticNetwork:
                 check_range(argument, size, low=1)
         check_name("activation", activation, ACTIVATIONS)
         check_name("output_activation", output_activation, ACTIVATIONS)
+        check_name("kind", kind, CELLS)
         check_name("backend", backend, BACKENDS)
         allowed = [torch.float32] if backend == "cpu" else [torch.float32, torch.float64]
         if dtype not in allowed:
             raise ArgumentError(f"dtype: expected one of {allowed} for backend {backend!r}; got {dtype}")
-        activations = [activation] * len(hidden) + [output_activation]
-        self.rule, self.front, self.dtype, self._backend = rule, front, dtype, backend
+        if not hidden and kind != "feedforward":
+            raise ArgumentError(f"hidden: expected a layer at least, to be of kind {kind!r}; got none")
+        if not hidden and rule.modulation == "unit":
+            raise ArgumentError("hidden: expected a layer at least, whose last unit modulates the rule; got none")
+        self.rule, self.front, self.dtype, self._backend, self._bias = rule, front, dtype, backend, bias
         self._size = prod(self._shape)
-        sizes = [front.outputs(self._shape) if front else self._size, *hidden, outputs]
-        self.layers = [
-            Layer(f"layer{n}", before, after, activations[n], backend, dtype)
-            for n, (before, after) in enumerate(pairwise(sizes))
-        ]
+        self._cells = [CELLS[kind]] * len(hidden) + [FEEDFORWARD]
+        self._sizes = [front.outputs(self._shape) if front else self._size, *hidden, outputs]
+        self.layers, self.wiring = wire(
+            self._cells, self._sizes, [activation] * len(hidden) + [output_activation], bias, backend, dtype
+        )
         parts = {"front": front.layout(self._shape)} if front else {}
         parts |= {layer.name: rule.layout(layer.inputs, layer.outputs) for layer in self.layers}
         self.layout = Layout.nest(parts)
+        self._chained = kind == "feedforward" and not bias and rule.modulation != "unit"
         self._born = 0
         self._asked: list[int] | None = None  # rows that were found to be distinct and born
         self._rows = np.zeros(0, np.int64)  # the same as an array
         self._living_front: LivingFront | None = None
-        self._living: list[LivingLayer] = []
+        self._living: dict[str, LivingLayer] = {}
+        self._memory: list[Any] = []  # of each cell: own activity of the step before [B, H]
+        self._ones: Any = None  # activity of the unit that is always 1 [B, 1]
+        self._expected: PredictionError | None = None
+
+    @property
+    def codec(self) -> Codec:
+        """What expands vectors of what evolves to genomes of `layout`: the rule's sharing."""
+        return codec(self.rule, self.layout, self.wiring)
 
     def birth(
         self, genomes: Tensor, seeds: Sequence[int] | np.ndarray, rows: Sequence[int] | np.ndarray | None = None
@@ -126,22 +155,34 @@ class PlasticNetwork:
         check_shape("seeds", np.asarray(seeds, object), [len(genomes)])
         index = None if rows is None else torch.from_numpy(self._index(rows))
         arrays, seeds = self.layout.split(genomes.detach().to(self.dtype)), [int(seed) for seed in seeds]
-        front, newborn = None, []
+        front, newborn = None, {}
         if self.front:
             filters = {name: arrays[f"front.{name}"] for name in self.front.layout(self._shape)}
             front = self.front.birth(self._shape, filters, self._backend)
         for layer in self.layers:
             names = self.rule.layout(layer.inputs, layer.outputs)
             own = {name: arrays[f"{layer.name}.{name}"] for name in names}
-            newborn.append(self.rule.birth(layer, own, seeds))
+            newborn[layer.name] = self.rule.birth(layer, own, seeds)
         if index is None:
             self._born, self._living_front, self._living = len(genomes), front, newborn
+            self._memory = [
+                self._numbers(torch.zeros(self._born, size if cell.remembers else 0, dtype=self.dtype))
+                for cell, size in zip(self._cells, self._sizes[1:], strict=True)
+            ]
+            self._ones = self._numbers(torch.ones(self._born, 1, dtype=self.dtype))
+            if self.rule.modulation == "reward-prediction-error":
+                kind = np.float64 if self.dtype == torch.float64 else np.float32
+                self._expected = PredictionError(self._born, self.rule.mean_rate, kind)
             self._asked = None
             return
         if self._living_front:
             self._living_front.replace(index, front)
-        for living, new in zip(self._living, newborn, strict=True):
-            living.replace(index, new)
+        for name, living in self._living.items():
+            living.replace(index, newborn[name])
+        for memory in self._memory:
+            memory[index.numpy()] = 0
+        if self._expected:
+            self._expected.replace(index.numpy())
 
     def act(self, observations: Numbers, rewards: Numbers, rows: Sequence[int]) -> Numbers:
         """One step of some of the lives: outputs [b, O], and weights changed.
@@ -160,29 +201,61 @@ class PlasticNetwork:
             check_shape("observations", observations, [number, self._size])
             check_shape("rewards", rewards, [number])
         index = self._index(rows)
-        if self._backend == "reference":
-            post = self._step(torch.as_tensor(observations), torch.as_tensor(rewards), torch.from_numpy(index))
-            given: Any = post if isinstance(observations, Tensor) else post.numpy()
+        if self._backend == "cpu":
+            post = self._step(_array(observations), _array(rewards), index)
+            given: Any = torch.from_numpy(post) if isinstance(observations, Tensor) else post
         else:
-            post = self._step_arrays(_array(observations), _array(rewards), index)
-            given = torch.from_numpy(post) if isinstance(observations, Tensor) else post
+            activity, signal = (torch.as_tensor(numbers).to(self.dtype) for numbers in (observations, rewards))
+            post = self._step(activity.contiguous(), signal.contiguous(), index)
+            given = post if isinstance(observations, Tensor) else post.numpy()
         return given
 
-    def _step(self, observations: Tensor, rewards: Tensor, index: Tensor) -> Tensor:
-        activity, signal = observations.to(self.dtype).contiguous(), rewards.to(self.dtype)
+    def _step(self, activity: Any, signal: Any, index: NDArray[np.int64]) -> Any:
+        """By arrays on the cpu, by tensors on the reference."""
+        arrays = self._backend == "cpu"
         if self._living_front:
-            activity = self._living_front.step(activity.view(len(index), *self._shape), index)
-        for layer in self._living:
-            activity = layer.step(activity, signal, index)
+            pictures = torch.as_tensor(activity).view(len(index), *self._shape)
+            activity = self._numbers(self._living_front.step(pictures, torch.from_numpy(index)))
+        if self._expected:
+            signal = (
+                self._expected(signal, index) if arrays else torch.from_numpy(self._expected(signal.numpy(), index))
+            )
+        rows: Any = index if arrays else torch.from_numpy(index)
+        if not self._chained:
+            return self._compose(activity, signal, rows)
+        for layer in self._living.values():
+            activity = (layer.step_arrays if arrays else layer.step)(activity, signal, rows)
         return activity
 
-    def _step_arrays(self, activity: NDArray[Any], signal: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
-        if self._living_front:
-            pictures = torch.from_numpy(activity).view(len(index), *self._shape)
-            activity = self._living_front.step(pictures, torch.from_numpy(index)).numpy()
-        for layer in self._living:
-            activity = layer.step_arrays(activity, signal, index)
+    def _compose(self, activity: Any, signal: Any, rows: Any) -> Any:
+        """Cell by cell; with a unit that modulates, the weights of all layers wait for it and change at the end."""
+        arrays, at_once = self._backend == "cpu", self.rule.modulation != "unit"
+        seen: list[tuple[LivingLayer, Any, Any]] = []
+
+        def through(name: str, pre: Any) -> Any:
+            layer = self._living[name]
+            if self._bias:
+                pre = join(pre, self._ones[: len(pre)])
+            if at_once:
+                return (layer.step_arrays if arrays else layer.step)(pre, signal, rows)
+            post = (layer.forward_arrays if arrays else layer.forward)(pre, rows)
+            seen.append((layer, pre, post))
+            return post
+
+        for n, (cell, memory) in enumerate(zip(self._cells, self._memory, strict=True)):
+            if n == len(self._cells) - 1 and not at_once:
+                signal = activity[:, -1] + 0  # side by side in memory, as kernels want it
+            own = memory[rows] if cell.remembers else memory
+            activity = cell.step(activity, own, partial(_of_cell, through, f"layer{n}"))
+            if cell.remembers:
+                memory[rows] = activity
+        for layer, pre, post in seen:
+            (layer.learn_arrays if arrays else layer.learn)(pre, post, signal, rows)
         return activity
+
+    def _numbers(self, tensor: Tensor) -> Any:
+        """As the backend takes them: an array on the cpu, a tensor on the reference."""
+        return tensor.numpy() if self._backend == "cpu" else tensor
 
     def _index(self, rows: Sequence[int] | np.ndarray) -> NDArray[np.int64]:
         asked = list(rows)
@@ -194,7 +267,36 @@ class PlasticNetwork:
 
     def weights(self) -> dict[str, Tensor]:
         """Name of a plastic layer -> a copy of its weights [B, O, I] as the next step will use them."""
-        return {layer.name: living.weights() for layer, living in zip(self.layers, self._living, strict=True)}
+        return {name: living.weights() for name, living in self._living.items()}
+
+    def freeze(self, rows: Sequence[int] | np.ndarray) -> None:
+        """The weights of some lives [b] stop: bit for bit, they are the static network of `weights` until others are
+        born in their place.
+
+        Raises:
+            ArgumentError: rows are not distinct or not among the B lives, or the rule has no such act.
+        """
+        index = torch.from_numpy(self._index(rows))
+        for living in self._living.values():
+            living.freeze(index)
+
+    def assign(self, name: str, rows: Sequence[int] | np.ndarray, weights: Tensor) -> None:
+        """A layer's weights in some lives are these [b, O, I] in the next step; nothing else is touched.
+
+        Raises:
+            UnknownNameError: no such layer.
+            ShapeError: weights have another shape.
+            ArgumentError: as of `freeze`.
+        """
+        layers = {layer.name: layer for layer in self.layers}
+        check_name("layer", name, layers)
+        check_shape("weights", weights, [len(rows), layers[name].outputs, layers[name].inputs])
+        index = torch.from_numpy(self._index(rows))
+        self._living[name].assign(index, weights.detach().to(self.dtype))
+
+
+def _of_cell(through: Through, cell: str, name: str, pre: Tensor) -> Tensor:
+    return through(cell + name, pre)
 
 
 def _array(numbers: Tensor | NDArray[Any]) -> NDArray[np.float32]:

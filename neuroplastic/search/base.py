@@ -5,12 +5,13 @@ P population, D genome length, p members asked for. Fitness is maximised; NaN me
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, DivergenceError, OrderError, SearchWarning, check_shape
 from neuroplastic.noise import perturbed, squared_norms
+from neuroplastic.search.projection import Projection
 
 Index = Sequence[int] | npt.NDArray[np.integer]
 State = dict[str, Tensor | int | float | str]
@@ -139,8 +141,8 @@ class BoundedPopulation(Population):
 class Strategy(ABC):
     """Proposes vectors and learns from their fitness; knows nothing else.
 
-    A subclass writes `_sample`, `_learn`, `state_dict` and `_load`. A population depends on the state alone, so whoever
-    saves between `ask` and `tell` asks again after loading, and gets the same one.
+    A subclass writes `_sample`, `_learn`, `state_dict` and `_load`, and `_project` if it can. A population depends on
+    the state alone, so whoever saves between `ask` and `tell` asks again after loading, and gets the same one.
 
     Attributes:
         center: [D], what the search would return now, in the precision and on the device of the first one. Replaced by
@@ -218,7 +220,7 @@ class Strategy(ABC):
         mine = self.state_dict()
         if set(state) != set(mine):
             raise ArgumentError(f"state: expected the entries {sorted(mine)}; got {sorted(state)}")
-        copy: State = {}
+        ours: State = {}
         for name, value in state.items():
             own = mine[name]
             if not isinstance(value, type(own)):
@@ -227,9 +229,34 @@ class Strategy(ABC):
                 grows = name in self.growing
                 check_shape(f"state[{name!r}]", value, ["N" if grows else len(own), *own.shape[1:]] if own.ndim else [])
                 value = value.detach().to(own.device, own.dtype, copy=True)
-            copy[name] = value
-        self._load(copy)
+            ours[name] = value
+        self._load(ours)
         self._asked = None
+
+    @final
+    def project(self, projection: Projection) -> Self:
+        """This search, going on in fewer coordinates; this one stays as it is.
+
+        The center is the mean of the coordinates that are merged, and so is what moves it (an optimizer's running
+        means): that is how their mean would have moved on. A deviation is such that its variance is the mean of theirs.
+        (The variance of their mean is smaller, the more there are: the search would be all but over before it began.)
+
+        Raises:
+            ArgumentError: this kind of search cannot.
+            ShapeError: the projection is of other than D coordinates.
+        """
+        check_shape("projection.into", projection.into, [len(self.center)])
+        projected = copy.copy(self)
+        projected._asked = None
+        projected._project(projection)
+        return projected
+
+    def _project(self, projection: Projection) -> None:
+        """Replaces all that has a coordinate in it; changes nothing in place, because the search it is of goes on."""
+        raise ArgumentError(
+            "search.name: expected a search that can go on in fewer coordinates, as openai-es, pgpe, snes, sep-cma-es "
+            f"and random can; got {type(self).__name__}"
+        )
 
     @abstractmethod
     def state_dict(self) -> State:

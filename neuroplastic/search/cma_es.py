@@ -21,6 +21,7 @@ from neuroplastic.search.base import Bounds, Population, State
 from neuroplastic.search.covariance import Covariance, DiagonalCovariance, FullCovariance
 from neuroplastic.search.gaussian import FoldedGaussian, default_population
 from neuroplastic.search.memory import MAX_MEGABYTES
+from neuroplastic.search.projection import Projection
 from neuroplastic.search.ranking import Ranking
 
 
@@ -125,6 +126,7 @@ class CMAES(FoldedGaussian):
         super().__init__(center, population, sigma, Bounds(lower, upper), tol_x, tol_fun, max_megabytes, seed)
         n = len(self.mean)
         self.covariance = self.parts(n, self.mean.device)
+        self._active = active
         self.constants = Constants.of(n, self.population, active, self.parts.speed(n))
         self.path_sigma, self.path = torch.zeros_like(self.mean), torch.zeros_like(self.mean)
 
@@ -213,3 +215,18 @@ class SeparableCMAES(CMAES):
     summary = "any number of numbers, of very different scales but hardly entangled"
     paper = "Ros & Hansen 2008, A Simple Modification in CMA-ES Achieving Linear Time and Space Complexity"
     parts = DiagonalCovariance
+
+    def _project(self, projection: Projection) -> None:
+        """m and the variances are means; the paths go on as long as they were for what is drawn and selected blindly.
+
+        The history of fitness begins anew: `stopped` is about the search in these coordinates.
+        """
+        n = projection.size
+        self.mean = projection.mean(self.mean)
+        self.center = self.fold(self.mean).to(self.center.dtype, copy=True)
+        self.path_sigma, self.path = projection.direction(self.path_sigma), projection.direction(self.path)
+        self.covariance = DiagonalCovariance.of(
+            projection.mean(self.covariance.variances()), projection.mean(self.covariance.deviations.square()).sqrt()
+        )
+        self.constants = Constants.of(n, self.population, self._active, self.parts.speed(n))
+        self.history = self.history.anew(n, self.population)

@@ -200,6 +200,13 @@ class DiagonalCovariance(Covariance):
         self.diagonal = torch.ones(size, dtype=torch.float64, device=device)
         self.deviations = self.diagonal.clone()
 
+    @classmethod
+    def of(cls, diagonal: Tensor, deviations: Tensor) -> DiagonalCovariance:
+        """C_ii and d, each [D]."""
+        made = cls(len(diagonal), diagonal.device)
+        made.load_state_dict({"covariance": diagonal, "deviations": deviations})
+        return made
+
     @staticmethod
     def speed(size: int) -> float:
         return (size + 2) / 3

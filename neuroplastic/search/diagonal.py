@@ -11,6 +11,7 @@ from torch import Tensor
 
 from neuroplastic.errors import check_range
 from neuroplastic.search.base import Bounds, Population, SampledPopulation, State, Strategy, diverged, first_center
+from neuroplastic.search.projection import Projection
 
 
 class DiagonalGaussian(Strategy):
@@ -51,6 +52,11 @@ class DiagonalGaussian(Strategy):
                 raise diverged(wrong, self.generation)
             self.center, self.sigma = center, sigma.clamp(self._narrowest, self._widest)
         self.generation += 1
+
+    def _project(self, projection: Projection) -> None:
+        self.center = projection.mean(self.center)
+        variance = projection.mean(self.sigma.double().square())
+        self.sigma = variance.sqrt().to(self.center.dtype).clamp(self._narrowest, self._widest)
 
     @property
     def stopped(self) -> str | None:

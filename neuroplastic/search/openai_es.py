@@ -11,6 +11,7 @@ from neuroplastic.errors import ArgumentError, check_name, check_range
 from neuroplastic.noise import stream, weighted_sum
 from neuroplastic.search.base import Population, SampledPopulation, State, Strategy, diverged, first_center
 from neuroplastic.search.optimizers import SGD, Adam
+from neuroplastic.search.projection import Projection
 from neuroplastic.search.shaping import ORDINAL, SHAPINGS
 
 OPTIMIZERS = ("sgd", "adam")
@@ -122,6 +123,10 @@ class OpenAIES(Strategy):
         self.sigma = max(self.sigma * self.sigma_decay, self.sigma_min)
         self.learning_rate = max(self.learning_rate * self.learning_rate_decay, self.learning_rate_min)
         self.generation += 1
+
+    def _project(self, projection: Projection) -> None:
+        self.center = projection.mean(self.center)
+        self.optimizer = self.optimizer.projected(projection)
 
     def metrics(self) -> dict[str, float]:
         return {"sigma": self.sigma, "learning_rate": self.learning_rate}

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Self
+
 import torch
 from torch import Tensor
 
 from neuroplastic.errors import check_range
+from neuroplastic.search.projection import Projection
 
 
-class SGD:
+class _Momentum:
+    """What the optimizers share whose state is a running sum v of steps."""
+
+    v: Tensor
+
+    def projected(self, projection: Projection) -> Self:
+        """In fewer coordinates, moving as the mean of those that are merged moved."""
+        other = copy.copy(self)
+        if len(self.v):
+            other.v = projection.mean(self.v)
+        return other
+
+    def state_dict(self) -> dict[str, Tensor | int]:
+        return {"v": self.v}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.v = state["v"]
+
+
+class SGD(_Momentum):
     """The gradient itself, or with momentum μ its running sum v ← μ v + g.
 
     Args:
@@ -30,12 +53,6 @@ class SGD:
             gradient = self.v = self.momentum * self.v + gradient
         return learning_rate * gradient
 
-    def state_dict(self) -> dict[str, Tensor | int]:
-        return {"v": self.v}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.v = state["v"]
-
 
 class Adam:
     """Kingma & Ba 2015, algorithm 1, with its β and ε."""
@@ -52,6 +69,12 @@ class Adam:
         mean, square = self.m / (1 - self.beta1**self.t), self.v / (1 - self.beta2**self.t)
         return learning_rate * mean / (square.sqrt() + self.epsilon)
 
+    def projected(self, projection: Projection) -> Self:
+        """In fewer coordinates: m and v are the means of those that are merged, so |m| never outgrows √v."""
+        other = copy.copy(self)
+        other.m, other.v = projection.mean(self.m), projection.mean(self.v)
+        return other
+
     def state_dict(self) -> dict[str, Tensor | int]:
         return {"t": self.t, "m": self.m, "v": self.v}
 
@@ -59,7 +82,7 @@ class Adam:
         self.t, self.m, self.v = state["t"], state["m"], state["v"]
 
 
-class ClipUp:
+class ClipUp(_Momentum):
     """Toklu, Liskowski & Srivastava 2020: steps of a length that the scale of the gradient does not change.
 
     Args:
@@ -87,12 +110,6 @@ class ClipUp:
         speed = _norm(v)
         self.v = v * (self.max_speed / speed) if speed > self.max_speed else v
         return self.v
-
-    def state_dict(self) -> dict[str, Tensor | int]:
-        return {"v": self.v}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.v = state["v"]
 
 
 def _zeros(size: int, like: Tensor | None) -> Tensor:

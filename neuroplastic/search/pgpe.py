@@ -13,6 +13,7 @@ from neuroplastic.noise import stream, weighted_moments
 from neuroplastic.search.base import Bounds, Population, SampledPopulation, State
 from neuroplastic.search.diagonal import DiagonalGaussian
 from neuroplastic.search.optimizers import SGD, Adam, ClipUp
+from neuroplastic.search.projection import Projection
 from neuroplastic.search.shaping import ORDINAL, SHAPINGS
 
 OPTIMIZERS = ("clipup", "adam", "sgd")
@@ -82,8 +83,9 @@ class PGPE(DiagonalGaussian):
 
         super().__init__(center, sigma, Bounds(lower, upper), seed)
         D = len(self.center)
+        self._by_sigma = sigma if max_speed is None and learning_rate is None and optimizer == "clipup" else None
         if max_speed is None:
-            max_speed = sigma * math.sqrt(D) / 15 if learning_rate is None else 2 * learning_rate
+            max_speed = default_speed(sigma, D) if learning_rate is None else 2 * learning_rate
         if learning_rate is None:
             learning_rate = max_speed / 2
         if optimizer == "clipup":
@@ -124,6 +126,13 @@ class PGPE(DiagonalGaussian):
         change = (self.sigma_learning_rate * gradient_sigma).clamp(-self.sigma_max_change, self.sigma_max_change)
         return mu + self.optimizer.step(gradient_mu, self.learning_rate), sigma + sigma * change
 
+    def _project(self, projection: Projection) -> None:
+        super()._project(projection)
+        self.optimizer = self.optimizer.projected(projection)
+        if self._by_sigma is not None and isinstance(self.optimizer, ClipUp):
+            self.optimizer.max_speed = default_speed(self._by_sigma, projection.size)
+            self.learning_rate = self.optimizer.max_speed / 2
+
     def state_dict(self) -> State:
         optimizer = {f"optimizer.{name}": value for name, value in self.optimizer.state_dict().items()}
         return super().state_dict() | optimizer
@@ -134,3 +143,8 @@ class PGPE(DiagonalGaussian):
         self.optimizer.load_state_dict(
             {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         )
+
+
+def default_speed(sigma: float, size: int) -> float:
+    """|σ| / 15, of D equal deviations."""
+    return sigma * math.sqrt(size) / 15

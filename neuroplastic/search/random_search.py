@@ -10,6 +10,7 @@ from torch import Tensor
 from neuroplastic.errors import check_range
 from neuroplastic.noise import stream
 from neuroplastic.search.base import Population, SampledPopulation, State, Strategy, first_center
+from neuroplastic.search.projection import Projection
 
 
 class RandomSearch(Strategy):
@@ -55,6 +56,10 @@ class RandomSearch(Strategy):
             if not fitness[first] <= self.best:
                 self.best, self.center = float(fitness[first]), population.rows([first])[0]
         self.generation += 1
+
+    def _project(self, projection: Projection) -> None:
+        self.start, self.center = projection.mean(self.start), projection.mean(self.center)
+        self.best = float("nan")  # nobody has told how fit this center is
 
     def state_dict(self) -> State:
         return {

@@ -12,6 +12,7 @@ from neuroplastic.errors import check_range
 from neuroplastic.noise import stream, weighted_moments
 from neuroplastic.search.base import Bounds, Population, SampledPopulation
 from neuroplastic.search.diagonal import DiagonalGaussian
+from neuroplastic.search.projection import Projection
 from neuroplastic.search.ranking import Ranking
 
 
@@ -52,9 +53,9 @@ class SNES(DiagonalGaussian):
         check_range("population", population, low=2)
         check_range("learning_rate", learning_rate, low=0, above=True)
         super().__init__(center, sigma, Bounds(lower, upper), seed)
+        self._by_size = sigma_learning_rate is None
         if sigma_learning_rate is None:
-            D = len(center)
-            sigma_learning_rate = (3 + math.log(D)) / (5 * math.sqrt(D))
+            sigma_learning_rate = default_rate(len(center))
         check_range("sigma_learning_rate", sigma_learning_rate, low=0)
         self.population = population
         self.learning_rate, self.sigma_learning_rate = learning_rate, sigma_learning_rate
@@ -68,6 +69,11 @@ class SNES(DiagonalGaussian):
         streams = [stream(self.seed, "snes", self.generation, member) for member in range(self.population)]
         signs = np.ones(self.population, np.int8)
         return SampledPopulation(self.center, self.sigma, np.array(streams, np.uint64), signs)
+
+    def _project(self, projection: Projection) -> None:
+        super()._project(projection)
+        if self._by_size:
+            self.sigma_learning_rate = default_rate(projection.size)
 
     def _weigh(self, fitness: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return utilities(fitness)
@@ -83,6 +89,11 @@ class SNES(DiagonalGaussian):
             mu + self.learning_rate * sigma * gradient_mu,  # μ ← μ + η_μ σ ∇μ J
             sigma * (self.sigma_learning_rate / 2 * gradient_sigma).exp(),  # σ ← σ exp(η_σ/2 ∇σ J)
         )
+
+
+def default_rate(size: int) -> float:
+    """η_σ = (3 + ln D) / (5 √D)."""
+    return (3 + math.log(size)) / (5 * math.sqrt(size))
 
 
 def utilities(fitness: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

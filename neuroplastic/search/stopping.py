@@ -31,6 +31,10 @@ class History:
         self._generations = 0
         self._kept = np.empty((2 * LONGEST, 3))
 
+    def anew(self, size: int, population: int) -> History:
+        """One without a generation, for another D."""
+        return History(size, population, self.tol_fun)
+
     def add(self, ranking: Ranking) -> None:
         """One more generation; a failed member counts as -inf."""
         if self._generations == len(self._kept):

@@ -53,6 +53,17 @@ def env_metadata(env: str) -> dict[str, Any]:
         raise MissingExtraError(f"task.env: {env} needs something that is not installed: {error}") from error
 
 
+def interface(env: str, options: Mapping[str, Any]) -> tuple[gymnasium.Space, gymnasium.Space]:
+    """The spaces of an id's observations and actions.
+
+    Raises:
+        ArgumentError, MissingExtraError: no such id, or it cannot be made with these options.
+    """
+    made = _make(gymnasium.make, env, options, disable_env_checker=True)
+    made.close()
+    return made.observation_space, made.action_space
+
+
 def step_limit(env: str, options: Mapping[str, Any], horizon: int = 0) -> int | None:
     """Steps that a life has at most: the horizon or the environment's own limit; None if there is neither.
 
@@ -199,7 +210,8 @@ class VectorBodies(Bodies):
         self.env: Any = self.make()
         shape, _ = observation_reader(self.env.single_observation_space)
         outputs, self._write = action_writer(self.env.single_action_space, squash)
-        self._actions = np.zeros((size, *self.env.single_action_space.shape), np.float32)
+        space = self.env.single_action_space
+        self._actions = np.zeros((size, *space.shape), space.dtype)
         self._infos: list[dict[str, Any]] = [{} for _ in range(size)]  # later ones do not tell of lives that are over
         super().__init__(size, shape, outputs)
 

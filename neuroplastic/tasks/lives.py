@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from neuroplastic.errors import check_range
+from neuroplastic.errors import OrderError, check_range
 from neuroplastic.tasks.bodies import Bodies, Rows
 from neuroplastic.tasks.spaces import Vector
 
@@ -84,9 +84,14 @@ class Lives:
         fitness: [B] float64, sums of the rewards that count.
         steps: [B] int64, environment steps taken, idle ones included.
         failures: row -> why the life failed.
+
+    Args:
+        bodies: whose lives they are.
+        rules: when a life begins to count and when it ends.
+        diary: whether the rewards of each life are kept.
     """
 
-    def __init__(self, bodies: Bodies, rules: LifeRules) -> None:
+    def __init__(self, bodies: Bodies, rules: LifeRules, diary: bool = False) -> None:
         self.bodies, self.rules = bodies, rules
         self.fitness = np.zeros(bodies.size)
         self.steps = np.zeros(bodies.size, np.int64)
@@ -94,6 +99,7 @@ class Lives:
         self._unlucky = np.zeros(bodies.size, np.int64)  # negative rewards in a row
         self._fates = np.zeros(bodies.size, np.int8)  # what the last step has made of each
         self._may_rest = False  # whether it is worth looking for rows in their idle steps
+        self._diary = np.zeros((bodies.size, 1024)) if diary else None  # grows with the longest life
 
     def begin(self, rows: Rows, seeds: NDArray[np.int64]) -> Rows:
         """Fresh lives in some rows [b], from seeds [b]. Other rows stay as they are.
@@ -144,11 +150,24 @@ class Lives:
             rows, bodies.rewards, bodies.terminated, bodies.truncated, self.fitness, self.steps, self._unlucky,
             self._fates, rules.horizon, rules.idle, rules.grace, rules.patience,
         )  # fmt: skip
+        if self._diary is not None:
+            self._diary = _noted(self._diary, rows, self.steps[rows], bodies.rewards[rows])
         if all_go_on:
             return rows
         fates = self._fates[rows]
         self._fail(rows[fates == _NOT_FINITE], "the environment's reward is not finite")
         return rows[fates == _GOES_ON]
+
+    def rewards(self, row: int) -> NDArray[np.float64]:
+        """What the steps of a life have paid after the idle ones [n], for lives that keep a diary."""
+        if self._diary is None:
+            raise OrderError("rewards: expected lives with a diary; got some without")
+        return self._diary[row, self.rules.idle : self.steps[row]]
+
+    def cut_short(self, row: int) -> bool:
+        """Whether a life that is over ended by a limit of steps alone, and would have gone on."""
+        at_limit = self.bodies.truncated[row] or self.steps[row] == self.rules.horizon
+        return bool(at_limit and not self.bodies.terminated[row])
 
     def _sound(self, rows: Rows) -> Rows:
         if not self.bodies.failures:
@@ -158,3 +177,13 @@ class Lives:
 
     def _fail(self, rows: Rows, reason: str) -> None:
         self.failures |= dict.fromkeys(rows.tolist(), reason)
+
+
+def _noted(
+    diary: NDArray[np.float64], rows: Rows, steps: NDArray[np.int64], rewards: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The diary [B, n] with what the last of the ``steps`` [b] of some rows have paid [b]."""
+    if len(steps) and steps.max() > diary.shape[1]:
+        diary = np.concatenate([diary, np.zeros_like(diary)], axis=1)
+    diary[rows, steps - 1] = rewards
+    return diary

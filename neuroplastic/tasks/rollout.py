@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, check_range, check_shape
-from neuroplastic.genome import Layout
+from neuroplastic.genome import Codec, Layout
 from neuroplastic.plastic.network import Policy
 from neuroplastic.search.base import Population
 from neuroplastic.tasks.base import Evaluation
 from neuroplastic.tasks.bodies import Rows, make_bodies, step_limit
 from neuroplastic.tasks.lives import LifeRules, Lives
+from neuroplastic.tasks.recovery import RECOVERY, Recovery
 from neuroplastic.tasks.statistics import Statistics
 
 
@@ -43,6 +44,7 @@ class RolloutTask:
         normalise: observations reach the policy with mean 0 and variance 1, by the statistics that trials share; each
             trial reports the statistics of what it observed.
         fresh: every life has an environment made for it: for those that keep something over their reset.
+        recovery: the moment after which each life's steps to recover are a further measure, `RECOVERY`.
 
     Raises:
         ArgumentError, MissingExtraError, SpaceError: by `check`, before any trial.
@@ -58,6 +60,7 @@ class RolloutTask:
     measures: Sequence[str] = ()
     normalise: bool = False
     fresh: bool = False
+    recovery: Recovery | None = None
 
     def __post_init__(self) -> None:
         check_range("task.batch", self.batch, low=1)
@@ -72,7 +75,7 @@ class RolloutTask:
         if variation not in self._built:
             options = {**self.env_options, **self.variations[variation]}
             bodies = make_bodies(self.env, self.batch, options, self.fresh, self.squash)
-            self._built[variation] = Lives(bodies, self.rules)
+            self._built[variation] = Lives(bodies, self.rules, diary=self.recovery is not None)
         return self._built[variation]
 
     @cached_property
@@ -80,14 +83,23 @@ class RolloutTask:
         """I, numbers in an observation."""
         return self._lives(0).bodies.inputs
 
-    @cached_property
-    def _policy(self) -> Policy:
+    def make_policy(self) -> Policy:
+        """A policy that fits the bodies, and has not been born."""
         bodies = self._lives(0).bodies
         return self.policy(inputs=bodies.shape, outputs=bodies.outputs)
+
+    @cached_property
+    def _policy(self) -> Policy:
+        return self.make_policy()
 
     @property
     def layout(self) -> Layout:
         return self._policy.layout
+
+    @property
+    def codec(self) -> Codec:
+        """From what a search proposes to genomes."""
+        return self._policy.codec
 
     def check(self) -> None:
         """Makes what a trial needs and frees it again: what cannot be made is refused before work starts.
@@ -124,6 +136,8 @@ class RolloutTask:
         fitness = np.zeros((variations, members, episodes))
         steps = np.zeros((variations, members, episodes), np.int64)
         measures = {name: np.full_like(fitness, np.nan) for name in self.measures}
+        if self.recovery:
+            measures[RECOVERY] = np.full_like(fitness, np.nan)
         seen = Statistics.nothing(members, episodes, self.inputs) if self.normalise else None
         failures: Counter[str] = Counter()
         of_episode, of_member = (number.ravel() for number in np.indices((episodes, members)))
@@ -138,8 +152,10 @@ class RolloutTask:
             for trial, row in live(lives, policy, genomes, births, shared if self.normalise else None, observed):
                 at = of_member[trial], of_episode[trial]
                 fitness[variation, *at], steps[variation, *at] = lives.fitness[row], lives.steps[row]
-                for name, values in measures.items():
-                    values[variation, *at] = lives.bodies.measure(name, row)
+                for name in self.measures:
+                    measures[name][variation, *at] = lives.bodies.measure(name, row)
+                if self.recovery and row not in lives.failures:
+                    measures[RECOVERY][variation, *at] = self.recovery.steps(lives.rewards(row), lives.cut_short(row))
                 if row in lives.failures:
                     fitness[variation, *at] = np.nan
                     failures[lives.failures[row]] += 1

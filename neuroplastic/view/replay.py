@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from neuroplastic.errors import ArgumentError, MissingExtraError, SpaceError, TrialError, check_output, require
 from neuroplastic.experiment.agent import Agent
+from neuroplastic.experiment.build import policy_of
 from neuroplastic.noise import episode_seeds
+from neuroplastic.plastic.controls import Controlled
 from neuroplastic.plastic.network import Policy
 from neuroplastic.tasks.bodies import SeparateBodies, step_limit
 from neuroplastic.tasks.lives import Lives
@@ -30,7 +32,12 @@ ENDINGS = (".mp4", ".gif")
 
 
 def frames(
-    agent: Agent, variation: Mapping[str, Any], episode: int = 0, steps: int = 0, fps: int = 30
+    agent: Agent,
+    variation: Mapping[str, Any],
+    episode: int = 0,
+    steps: int = 0,
+    fps: int = 30,
+    controls: Sequence[str] = (),
 ) -> tuple[float, Iterator[Picture]]:
     """A life, drawn.
 
@@ -40,12 +47,13 @@ def frames(
         episode: which test episode; the same numbers as in an evaluation.
         steps: at most so many; 0 = as long as its task lets it.
         fps: pictures a second at most; the life is shown in real time.
+        controls: what is done to it, as `Controls.parse` reads it; from its moment on each act is named on the picture.
 
     Returns:
         (pictures a second, the pictures [H, W, 3] uint8).
 
     Raises:
-        ArgumentError: the environment refuses the variation.
+        ArgumentError: the environment refuses the variation, or the network a control.
         SpaceError: the environment draws no pictures.
         TrialError: the life failed.
         MissingExtraError: a library that draws is not installed.
@@ -63,23 +71,24 @@ def frames(
     options = {**task.env_options, **variation, "render_mode": "rgb_array"}
     bodies = SeparateBodies(task.env, 1, options, squash=task.squash)
     env, lives = bodies.env(0), Lives(bodies, task.rules)
+    policy = policy_of(agent.recipe, controls)(inputs=bodies.shape, outputs=bodies.outputs)
+    acts = policy.controls.moments if isinstance(policy, Controlled) else ()
     rate = env.metadata.get("render_fps", 30)
     skip = max(1, round(rate / fps))
     seed = episode_seeds(0, "test", 0, episode + 1)[[episode]]
 
     def draw() -> Iterator[Picture]:
         with closing(bodies):
-            policy = task.policy(inputs=bodies.shape, outputs=bodies.outputs)
             policy.birth(agent.genome[None], seed)
             panel = WeightPanel(PANEL, HEIGHT, _weights(policy), limit or 1000)
             rows, count = lives.begin(np.zeros(1, np.intp), seed), 0
             while len(rows):
                 if count % skip == 0:
-                    yield _compose(env, lives, panel, _weights(policy))
+                    yield _compose(env, lives, panel, _weights(policy), acts)
                 rows, count = live_on(lives, policy, rows, agent.statistics), count + 1
             if lives.failures:
                 raise TrialError(f"replay: {lives.failures[0]}")
-            yield _compose(env, lives, panel, _weights(policy))
+            yield _compose(env, lives, panel, _weights(policy), acts)
 
     return rate / skip, draw()
 
@@ -92,7 +101,13 @@ def _weights(policy: Policy) -> dict[str, np.ndarray]:
     return {name: weights[0].numpy().copy() for name, weights in policy.weights().items()}
 
 
-def _compose(env: gymnasium.Env, lives: Lives, panel: Panel, weights: Mapping[str, np.ndarray]) -> Picture:
+def _compose(
+    env: gymnasium.Env,
+    lives: Lives,
+    panel: Panel,
+    weights: Mapping[str, np.ndarray],
+    acts: Sequence[tuple[str, int]],
+) -> Picture:
     from PIL import Image, ImageDraw, ImageOps
 
     try:
@@ -108,8 +123,10 @@ def _compose(env: gymnasium.Env, lives: Lives, panel: Panel, weights: Mapping[st
     if seen is not None:
         view = Image.fromarray(seen).resize((VIEW * seen.shape[1] // seen.shape[0], VIEW), Image.Resampling.NEAREST)
         image.paste(ImageOps.expand(view, FRAME, "white"), (8, 8))
-    if env.spec is not None and env.spec.kwargs.get("damage"):
-        ImageDraw.Draw(image).text((12, 8), env.spec.kwargs["damage"], fill=(160, 20, 20), font_size=16)
+    damage = env.spec.kwargs.get("damage") if env.spec is not None else None
+    come = [word for word, moment in acts if lives.steps[0] > lives.rules.idle + moment or moment == 0]
+    if lines := [*filter(None, [damage]), *come]:
+        ImageDraw.Draw(image).text((12, 8), "\n".join(lines), fill=(160, 20, 20), font_size=16)
     step, distance = int(lives.steps[0]), lives.bodies.measure("distance", 0)
     text = f"step {step}   return {lives.fitness[0]:.1f}" + (f"   {distance:.2f} m" if np.isfinite(distance) else "")
     return np.concatenate([np.asarray(image), panel.draw(step, weights, text)], axis=1)

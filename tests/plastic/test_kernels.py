@@ -52,6 +52,9 @@ def by_hand(w, coefficients, o, activation, normaliser, limit):
             change = c("A", j, i) * o[i] * post[j] + c("B", j, i) * o[i] + c("C", j, i) * post[j] + c("D", j, i)
             w[j][i] += c("lr", j, i) * change
     largest = max(abs(x) for row in w for x in row)
+    flat = [x for row in w for x in row]
+    mean = sum(flat) / len(flat)
+    deviation = math.sqrt(sum((x - mean) ** 2 for x in flat) / len(flat))
     for j in range(len(w)):
         norm = math.sqrt(sum(x * x for x in w[j]))
         for i in range(len(o)):
@@ -61,6 +64,8 @@ def by_hand(w, coefficients, o, activation, normaliser, limit):
                 w[j][i] /= norm
             if normaliser == "clip":
                 w[j][i] = min(max(w[j][i], -limit), limit)
+            if normaliser == "standardise":
+                w[j][i] = (w[j][i] - mean) / (deviation if deviation > 1e-6 * abs(mean) else 1)
     return post
 
 
@@ -133,12 +138,14 @@ def test_normalisers_by_hand(kernel):
         "max": [[0.375, 0.5], [-1, 0.75]],
         "row": [[0.6, 0.8], [-0.8, 0.6]],
         "clip": [[3, 3.5], [-3.5, 3.5]],
+        "standardise": [[1.75, 2.75], [-9.25, 4.75]],  # before the division by sqrt(118.75 / 4)
     }
     for normaliser, wanted in expected.items():
         layer = kernel.HebbianLayer(weights, {"D": change}, "tanh", normaliser, 3.5)
         assert torch.equal(layer.weights(), weights)  # birth is not normalised
         layer.step(torch.ones(2, 2), SIGNAL, torch.arange(2))
-        torch.testing.assert_close(layer.weights()[0], torch.tensor(wanted, dtype=torch.float32))
+        divisor = math.sqrt(29.6875) if normaliser == "standardise" else 1
+        torch.testing.assert_close(layer.weights()[0], torch.tensor(wanted, dtype=torch.float32) / divisor)
         assert torch.equal(layer.weights()[1], torch.zeros(2, 2))  # a largest weight of 0 divides nothing
 
 
@@ -175,7 +182,7 @@ def test_how_far_one_lost_weight_spreads(normaliser, generator):
     weights, coefficients = random_layer("D", 2, 5, 4, generator)
     coefficients["D"][0, 2, 3] = math.nan
     lost = torch.zeros(2, 4, 5, dtype=torch.bool)
-    lost[{"max": (0,), "row": (0, 2)}.get(normaliser, (0, 2, 3))] = True
+    lost[{"max": (0,), "standardise": (0,), "row": (0, 2)}.get(normaliser, (0, 2, 3))] = True
     for kernel in (cpu, reference):
         layer = kernel.HebbianLayer(weights.float(), {"D": coefficients["D"].float()}, "tanh", normaliser, LIMIT)
         layer.step(torch.ones(2, 5), SIGNAL, torch.arange(2))

@@ -4,6 +4,7 @@ from math import prod
 import numpy as np
 import pytest
 import torch
+from by_hand import rules as switched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,8 +12,10 @@ from neuroplastic.errors import ArgumentError, ShapeError, UnknownNameError
 from neuroplastic.genome import Layout
 from neuroplastic.plastic import ConvolutionalFront, HebbianRule, LivingLayer, PlasticNetwork, Rule, rules
 from neuroplastic.plastic.initial import draw
-from neuroplastic.plastic.kernels import ACTIVATIONS, BACKENDS, NORMALISERS
+from neuroplastic.plastic.kernels import ACTIVATIONS, BACKENDS
+from neuroplastic.plastic.recurrent import CELLS
 
+living = st.just(rules["static"]()) | switched  # every rule
 SIZES = st.sampled_from([1, 2, 3, 8, 16, 17, 33])
 
 
@@ -20,13 +23,16 @@ SIZES = st.sampled_from([1, 2, 3, 8, 16, 17, 33])
 @given(data=st.data())
 def test_a_row_does_not_depend_on_the_others(data):
     """Bit for bit: rows that live together, in any order and with any others paused, and each of them alone."""
+    rule = data.draw(living)
+    hidden = data.draw(st.lists(SIZES, max_size=2, min_size=rule.modulation == "unit"))
+    inputs = data.draw(SIZES)
     network = PlasticNetwork(
+        inputs,
         data.draw(SIZES),
-        data.draw(SIZES),
-        data.draw(st.lists(SIZES, max_size=2)),
-        rule=HebbianRule(
-            data.draw(st.sampled_from(["ABCD+lr", "AD", "B+lr", ""])), data.draw(st.sampled_from(NORMALISERS))
-        ),
+        hidden,
+        rule=rule,
+        kind=data.draw(st.sampled_from(["feedforward", *(["recurrent", "gru"] if hidden else [])])),
+        bias=data.draw(st.booleans()),
         activation=data.draw(st.sampled_from(ACTIVATIONS)),
         backend=data.draw(st.sampled_from(BACKENDS)),
     )
@@ -35,7 +41,8 @@ def test_a_row_does_not_depend_on_the_others(data):
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**32 - 1)))
     genomes = 0.1 * torch.randn(born, network.layout.size, generator=generator)
     seeds = torch.randint(2**40, (born,), generator=generator).tolist()
-    observations = torch.randn(len(schedule), born, network.layers[0].inputs, generator=generator)
+    observations = torch.randn(len(schedule), born, inputs, generator=generator)
+    rewards = torch.randn(len(schedule), born, generator=generator)
 
     def live(members):
         network.birth(genomes[members], [seeds[member] for member in members])
@@ -43,7 +50,7 @@ def test_a_row_does_not_depend_on_the_others(data):
         for step, active in enumerate(schedule):
             rows = [members.index(member) for member in active if member in members]
             here = [members[row] for row in rows]
-            outputs = network.act(observations[step, here], torch.zeros(len(rows)), rows)
+            outputs = network.act(observations[step, here], rewards[step, here], rows)
             seen.append(dict(zip(here, outputs, strict=True)))
         return seen, network.weights()
 
@@ -61,24 +68,26 @@ def test_a_row_does_not_depend_on_the_others(data):
 @given(data=st.data())
 def test_lives_that_take_the_place_of_others_are_as_if_born_with_them(data):
     """Bit for bit: the new ones live as alone from birth, the others as if nothing had happened."""
+    inputs = data.draw(SIZES)
     network = PlasticNetwork(
-        data.draw(SIZES),
+        inputs,
         data.draw(SIZES),
         [5],
-        rule=HebbianRule(
-            data.draw(st.sampled_from(["ABCD+lr", "AD", "B+lr", ""])), data.draw(st.sampled_from(NORMALISERS))
-        ),
+        rule=data.draw(living),
+        kind=data.draw(st.sampled_from([*CELLS])),
+        bias=data.draw(st.booleans()),
         backend=data.draw(st.sampled_from(BACKENDS)),
     )
     born = data.draw(st.integers(1, 5))
     replaced = data.draw(st.lists(st.integers(0, born - 1), unique=True, min_size=1))
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**32 - 1)))
     genomes = 0.1 * torch.randn(2 * born, network.layout.size, generator=generator)
-    observations = torch.randn(6, born, network.layers[0].inputs, generator=generator)
+    observations = torch.randn(6, born, inputs, generator=generator)
+    rewards = torch.randn(6, born, generator=generator)
     every = list(range(born))
 
     def live(steps, rows):
-        return [network.act(observations[step, rows], torch.zeros(len(rows)), rows) for step in steps]
+        return [network.act(observations[step, rows], rewards[step, rows], rows) for step in steps]
 
     network.birth(genomes[:born], every)
     undisturbed = live(range(6), every)
@@ -88,8 +97,7 @@ def test_lives_that_take_the_place_of_others_are_as_if_born_with_them(data):
     together, weights = live(range(3, 6), every), network.weights()
     network.birth(genomes[[born + row for row in replaced]], [born + row for row in replaced])
     alone = [
-        network.act(observations[step, replaced], torch.zeros(len(replaced)), range(len(replaced)))
-        for step in (3, 4, 5)
+        network.act(observations[step, replaced], rewards[step, replaced], range(len(replaced))) for step in (3, 4, 5)
     ]
     others = [row for row in every if row not in replaced]
     for step in range(3):

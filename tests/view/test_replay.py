@@ -32,6 +32,21 @@ def test_a_replay_is_the_life_that_is_scored(agent: Agent) -> None:
     assert len(list(pictures)) == scored.returns[2] + 1  # CartPole pays 1 a step
 
 
+def test_an_act_is_done_and_named_from_its_moment_on(agent: Agent) -> None:
+    plain, controlled = (
+        [np.array(picture).astype(int) for picture in frames(agent, {}, steps=8, fps=1000, controls=controls)[1]]
+        for controls in ([], ["zero_layer=layer0@3", "zero_layer=layer1@3", "freeze=3"])
+    )
+    red = [((seen[:80, :300, 0] > 120) & (seen[:80, :300, 1:].max(axis=2) < 80)).sum() for seen in controlled]
+    assert max(red[:4]) == 0, "three steps as if nothing were to come"
+    assert min(red[4:]) > 100
+    for before, after in zip(plain[:4], controlled[:4], strict=True):
+        np.testing.assert_array_equal(before, after)
+    maps = controlled[-1][40:340, -300:-20]
+    grey = np.abs(maps - maps[..., :1]).max(axis=2) < 12
+    assert grey.mean() > 0.8, "its weights are 0 and stay so"
+
+
 @pytest.mark.parametrize("ending", ["mp4", "gif"])
 def test_videos_can_be_read_back(agent: Agent, tmp_path: Path, ending: str) -> None:
     rate, pictures = frames(agent, {}, steps=12)

@@ -2,6 +2,6 @@
 
 BACKENDS = ("cpu", "reference")
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "linear")
-NORMALISERS = ("none", "max", "row", "clip")
+NORMALISERS = ("none", "max", "row", "clip", "standardise")
 
 NUMERICS = 2  # raised whenever the rounding of a kernel changes; every run records it
