@@ -36,7 +36,6 @@ class Published:
         """Makes the rule; every switch can still be set otherwise, but that a static one stays static."""
         return partial(HebbianRule, **self.switches) if self.switches.get("terms") != "" else static
 
-
     def numbers(self, sizes: Sequence[int]) -> str:
         """How many numbers evolve in a network of these layer sizes, for people; "-" if the rule does not fit it.
 

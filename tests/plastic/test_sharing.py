@@ -16,7 +16,8 @@ from torch import Tensor
 from neuroplastic.errors import ArgumentError, ShapeError, UnknownNameError
 from neuroplastic.genome import Identity, Layout
 from neuroplastic.plastic import ConvolutionalFront, HebbianRule, PlasticNetwork
-from neuroplastic.plastic.sharing import SHARINGS, Groups, Synapses, Wiring, balanced, codec, replaced, restored
+from neuroplastic.plastic.rules import SHARINGS
+from neuroplastic.plastic.sharing import Groups, Synapses, Wiring, balanced, codec, replaced, restored
 
 OPTIONS: dict[str, dict[str, int]] = {"groups": {"groups": 7}, "low-rank": {"rank": 2}}
 TERMS = ("A", "B", "C", "D", "lr", "decay")

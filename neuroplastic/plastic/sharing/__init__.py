@@ -14,16 +14,13 @@ from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, check_name, check_shape
 from neuroplastic.genome import Codec, Identity, Layout
-from neuroplastic.plastic.rules import Rule
+from neuroplastic.plastic.rules import SHARINGS, Rule
 from neuroplastic.plastic.sharing.groups import Groups, Uniform, balanced, replaced
 from neuroplastic.plastic.sharing.low_rank import LowRank
 from neuroplastic.plastic.sharing.neurons import Neurons
 from neuroplastic.plastic.sharing.synapses import Synapses, Wiring
 
-SHARINGS = ("synapse", "neuron", "neuron-additive", "low-rank", "groups", "layer", "network")
-
 __all__ = [
-    "SHARINGS",
     "Groups",
     "LowRank",
     "Neurons",
