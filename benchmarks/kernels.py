@@ -5,6 +5,9 @@ triad a = b + s c moves as many bytes through arrays as large in all, which is w
 life with its own coefficients, so the whole population passes through the core in every step. ``triad/fused`` is the
 share of the triad's rate that the fused step reaches, everything that `PlasticNetwork.act` does included.
 
+The switches of a rule stand beside the plain step of the same network, which has A, B, C, D and η at every synapse, in
+the same run: ``x plain`` is how much longer a step takes for each synapse. ``kernel`` says what runs it on the cpu.
+
 A front is bound by its multiplications instead, of which those count that pooling needs. Beside it stand torch's
 grouped convolutions, with as many filter banks, and the rate of torch's product of two large matrices.
 
@@ -20,6 +23,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +31,10 @@ from numba import njit
 from torch.nn.functional import conv2d, max_pool2d
 
 from neuroplastic.plastic import ConvolutionalFront, HebbianRule, PlasticNetwork
+from neuroplastic.plastic.kernels import NORMALISERS
+from neuroplastic.plastic.modulation import MODULATIONS
+from neuroplastic.plastic.published import PUBLISHED
+from neuroplastic.plastic.rules import SHARINGS
 
 NETWORKS = {"quadruped": [28, 128, 64, 8], "car racing": [648, 128, 64, 3]}
 BYTES = 24  # a synapse
@@ -50,6 +58,54 @@ def network_step(sizes: list[int], normaliser: str, rows: int, backend: str) -> 
     network.birth(0.01 * torch.randn(rows, network.layout.size), range(rows))
     observations, rewards = torch.randn(rows, sizes[0]), torch.zeros(rows)
     return lambda: network.act(observations, rewards, range(rows))
+
+
+PLAIN = "plain"
+SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # of the rule, of the network
+    PLAIN: ({}, {}),
+    **{
+        f"sharing {name}": ({"sharing": name}, {}) for name in SHARINGS if name not in ("synapse", "groups", "low-rank")
+    },
+    "sharing groups (384)": ({"sharing": "groups", "groups": 384}, {}),
+    "sharing low-rank (2)": ({"sharing": "low-rank", "rank": 2}, {}),
+    **{f"normaliser {name}": ({"normaliser": name}, {}) for name in NORMALISERS if name != "none"},
+    **{f"modulation {name}": ({"modulation": name}, {}) for name in MODULATIONS if name != "none"},
+    "trace": ({"trace": 0.9}, {}),
+    "reward and trace": ({"modulation": "reward", "trace": 0.9}, {}),
+    "decay": ({"terms": "ABCD+lr+decay"}, {}),
+    "every 5": ({"every": 5}, {}),
+    "fixed": ({"fixed": True}, {}),
+    "bias": ({}, {"bias": True}),
+    "recurrent": ({}, {"kind": "recurrent"}),
+    "gru": ({}, {"kind": "gru"}),
+    **{f"rule {name}": (dict(one.switches), dict(one.network)) for name, one in PUBLISHED.items()},
+}
+
+
+def switched(sizes: list[int], switches: str, rows: int, backend: str = "cpu") -> PlasticNetwork:
+    """A newborn network of the setting; its genomes are made by its codec."""
+    rule, network = SWITCHES[switches]
+    made = PlasticNetwork(
+        sizes[0], sizes[-1], sizes[1:-1], rule=HebbianRule(**rule), output_activation="tanh", backend=backend, **network
+    )
+    made.birth(made.codec.decode(0.01 * torch.randn(rows, made.codec.layout.size)), range(rows))
+    return made
+
+
+def step_of(network: PlasticNetwork, inputs: int, rows: int) -> Callable[[], object]:
+    observations, rewards, every = torch.randn(rows, inputs).numpy(), np.full(rows, 0.1, np.float32), list(range(rows))
+    return lambda: network.act(observations, rewards, every)
+
+
+def kernel_of(network: PlasticNetwork) -> str:
+    """What runs its layers."""
+    modules = set()
+    for layer in network.layers:
+        nobody = {
+            name: torch.empty(0, *shape) for name, shape in network.rule.layout(layer.inputs, layer.outputs).shapes
+        }
+        modules.add(type(network.rule.birth(layer, nobody, [])).__module__)
+    return "fused" if modules == {"neuroplastic.plastic.kernels.cpu"} else "reference"
 
 
 def best_seconds(steps: list[Callable[[], object]], seconds: float) -> list[float]:
@@ -82,6 +138,25 @@ def measure(name: str, normaliser: str, rows: int, seconds: float) -> dict[str, 
         "reference": 1e6 * reference / rows,
         "triad/fused": moved / fused,
         "reference/fused": reference / fused,
+    }
+
+
+def measure_switches(name: str, rows: int, switches: str, seconds: float) -> dict[str, str | int | float]:
+    """One line of the table of switches; times are microseconds a row."""
+    sizes = NETWORKS[name]
+    networks = [switched(sizes, PLAIN, rows), switched(sizes, switches, rows)]
+    before, synapses = (sum(layer.inputs * layer.outputs for layer in network.layers) for network in networks)
+    plain, fused = best_seconds([step_of(network, sizes[0], rows) for network in networks], seconds / 3)
+    (slow,) = best_seconds([step_of(switched(sizes, switches, rows, "reference"), sizes[0], rows)], seconds / 12)
+    return {
+        "network": name,
+        "rows": rows,
+        "switches": switches,
+        "kernel": kernel_of(networks[1]),
+        "synapses": synapses,
+        "step": 1e6 * fused / rows,
+        "x plain": fused / synapses / (plain / before),
+        "reference/fused": slow / fused,
     }
 
 
@@ -140,7 +215,8 @@ def main() -> None:
     seconds = 0.8 if options.quick else 5
     networks = [(measure, arguments) for arguments in product(NETWORKS, ("none", "max"), (8, 64))]
     table, before = [], None
-    for kind, arguments in [*networks, *((measure_front, (rows,)) for rows in (1, 8, 64))]:
+    switches = [(measure_switches, arguments) for arguments in product(NETWORKS, (8, 64), SWITCHES)]
+    for kind, arguments in [*networks, *switches, *((measure_front, (rows,)) for rows in (1, 8, 64))]:
         line = kind(*arguments, seconds=seconds)
         if kind is not before:
             show(line)

@@ -60,9 +60,9 @@ WORLDS = {
         [
             *_NETWORK,
             'task.env="neuroplastic_envs:neuroplastic/ChangingPendulum-v0"',
-            "search.population=128",
+            "search.population=64",
             "task.episodes=4",
-            "generations=150",
+            "generations=120",
         ],
         "mirrored@60-140",
         50,
@@ -72,7 +72,7 @@ WORLDS = {
         [
             *_NETWORK,
             'task.env="neuroplastic_envs:neuroplastic/ChangingAcrobot-v0"',
-            "search.population=128",
+            "search.population=64",
             "task.episodes=4",
             "generations=60",
         ],

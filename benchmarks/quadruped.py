@@ -223,7 +223,7 @@ PARTS: dict[str, list[tuple[Any, str]]] = {  # what belongs to it, less what it 
     "position and orientation": [(pybullet, "getBasePositionAndOrientation")],
     "velocity": [(pybullet, "getBaseVelocity")],
     "contacts": [(pybullet, "getContactPoints")],
-    "kernel": [(cpu, "_step")],
+    "kernel": [(cpu, "_step_plainly"), (cpu, "_step")],
     "network around the kernel": [(PlasticNetwork, "act")],
     "environment around Bullet": [(VectorBodies, "step")],
     "births": [(DensePopulation, "rows"), (PlasticNetwork, "birth"), (Simulation, "reset")],

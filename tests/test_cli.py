@@ -220,6 +220,21 @@ def test_other_mistakes(neuroplastic: Typed, recipe: Path) -> None:
         assert "Traceback" not in result.err, words
 
 
+def test_rules_are_listed(neuroplastic: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the numbers that their papers give for the quadruped."""
+    monkeypatch.setenv("COLUMNS", "160")
+    shown = neuroplastic("rules")
+    assert shown.code == 0
+    lines = {line.split()[0]: line for line in shown.out.splitlines() if line.strip()}
+    published = {"hebbian-abcd": "61,440", "evolve-and-merge": "61,440 → 1,920", "nchl": "1,104", "static": "12,288"}
+    for name, numbers in published.items():
+        assert f" {numbers} " in lines[name]
+    few = neuroplastic("rules", "--network", "2-3-1").out  # 9 synapses cannot have 384 rules
+    assert " - " in next(line for line in few.splitlines() if line.split()[:1] == ["hebbian-shared"])
+    for wrong in ("28", "28-x", "4-0-2"):
+        assert neuroplastic("rules", "--network", wrong).code == 1
+
+
 def test_strategies_are_listed(neuroplastic: Typed) -> None:
     shown = neuroplastic("strategies", "--size", "20")
     assert shown.code == 0

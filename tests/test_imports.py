@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 LEVELS = [
     {"errors"},
     {"genome", "noise"},
-    {"search", "plastic"},
+    {"search", "plastic", "learned", "pathnet"},
     {"tasks"},
     {"evaluate"},
     {"learners"},
@@ -30,6 +30,7 @@ OWNERS = {  # libraries that only these files may import
         "neuroplastic/tasks/spaces.py",
         "envs/neuroplastic_envs/quadruped/stock.py",
         "envs/neuroplastic_envs/car_racing/compiled.py",
+        "envs/neuroplastic_envs/changing/physics.py",
     },
     "pybullet": {"envs/neuroplastic_envs/quadruped/bullet.py"},
     "matplotlib": {"neuroplastic/view/plot.py", "neuroplastic/view/panel.py"},

@@ -1,6 +1,6 @@
 """Networks whose weights change while they live."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from neuroplastic.plastic.front import ConvolutionalFront, LivingFront
 from neuroplastic.plastic.hebbian import HebbianRule, static
@@ -9,7 +9,9 @@ from neuroplastic.plastic.published import PUBLISHED
 from neuroplastic.plastic.rules import Layer, LivingLayer, Rule
 
 # What `rule.name` of a recipe may say; the other keys of its section are the keyword arguments.
-rules: dict[str, Callable[..., Rule]] = {"hebbian": HebbianRule} | {name: each.rule for name, each in PUBLISHED.items()}
+rules: Mapping[str, Callable[..., Rule]] = {"hebbian": HebbianRule} | {
+    name: each.rule for name, each in PUBLISHED.items()
+}
 
 __all__ = [
     "PUBLISHED",
