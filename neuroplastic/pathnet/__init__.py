@@ -1,0 +1,21 @@
+"""A super-network, and the paths that go through it."""
+
+from neuroplastic.pathnet.descent import Descent
+from neuroplastic.pathnet.modules import Convolution, Identity, Linear, Module
+from neuroplastic.pathnet.network import Block, Subnetwork, SuperNetwork, Tensors
+from neuroplastic.pathnet.path import active, overlap, random_paths
+
+__all__ = [
+    "Block",
+    "Convolution",
+    "Descent",
+    "Identity",
+    "Linear",
+    "Module",
+    "Subnetwork",
+    "SuperNetwork",
+    "Tensors",
+    "active",
+    "overlap",
+    "random_paths",
+]

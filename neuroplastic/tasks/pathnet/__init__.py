@@ -1,0 +1,1 @@
+"""What paths through a super-network learn."""
