@@ -19,6 +19,14 @@ SHOWN = 15
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LINES = (
+    ("center", "center", 2.0, "-"),
+    ("mean", "mean of members", 1.0, "--"),
+    ("best", "best member", 0.7, "-"),
+)
+MANY = 3
+"""Of more runs than this only the center is drawn: nobody can tell more lines apart."""
+
 
 def plot_runs(runs: Sequence[Address], file: Path) -> None:
     """Writes the picture that `draw_runs` draws.
@@ -50,7 +58,7 @@ def running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64
 
 
 def draw_runs(runs: Sequence[Address]) -> Figure:
-    """The center, the mean of the members and the best member of each run over its evaluations.
+    """The center, mean and best member of each run over its evaluations; of more than `MANY` runs the center alone.
 
     Fitness in few episodes jumps from generation to generation: of a long run the lines are running means, and the
     center itself is drawn palely behind them.
@@ -70,11 +78,7 @@ def draw_runs(runs: Sequence[Address]) -> Figure:
         marker = "o" if len(x) == 1 else None
         window = len(rows) // SHOWN if len(rows) >= 2 * SHOWN else 1
         of = f", mean of {window} generations" if window > 1 else ""
-        for key, title, width, dash in (
-            ("center", "center", 2.0, "-"),
-            ("mean", "mean of members", 1.0, "--"),
-            ("best", "best member", 0.7, "-"),
-        ):
+        for key, title, width, dash in LINES[: 1 if len(places) > MANY else None]:
             y = np.array([row.get(key, np.nan) for row in rows], dtype=np.float64)
             if window > 1 and key == "center":
                 axes.plot(x, y, color=f"C{number}", linewidth=0.7, alpha=0.3)

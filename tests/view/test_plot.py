@@ -52,3 +52,8 @@ def test_the_running_mean_is_that_of_a_loop() -> None:
         warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing
         expected = [np.nanmean(values[max(0, i - window + 1) : i + 1]) for i in range(50)]
     np.testing.assert_allclose(running_mean(values, window), expected, atol=1e-12)
+
+
+def test_of_many_runs_only_the_center_is_drawn(run: Path) -> None:
+    lines = draw_runs([run] * 4).axes[0].get_lines()
+    assert [str(line.get_label()).split(": ")[1] for line in lines] == ["center"] * 4
