@@ -107,9 +107,9 @@ def test_a_stopped_worker_is_replaced(workers, folder: Path, rng: np.random.Gene
         workers.evaluate(members, births)
     assert workers.faults["hung"] > hung
     assert strike.victim
-    if isinstance(workers, ClusterEvaluator):  # Ray asks it to go, and when a stopped process does so is Ray's affair
+    if isinstance(workers, ClusterEvaluator):  # Ray tells it to go, and when a stopped process does so is Ray's affair
         with suppress(ProcessLookupError):
-            os.kill(strike.victim, signal.SIGCONT)
+            os.kill(strike.victim, signal.SIGKILL)
     assert gone(strike.victim)
 
 
