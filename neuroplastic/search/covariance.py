@@ -100,7 +100,7 @@ class Covariance(ABC):
         if sound:
             floor = high / CONDITION
             self._accept(squares.clamp(min=floor) if low < floor else squares)
-            self.narrowest, self.widest = math.sqrt(max(low, floor)), math.sqrt(high)
+            self._measure()
             if low >= floor:
                 return
         self._compose()
@@ -115,9 +115,13 @@ class Covariance(ABC):
         if 1 / SCALE < scale < SCALE:
             return 1.0
         self.deviations = self.deviations / scale
-        self.narrowest, self.widest = self.narrowest / scale, 1.0
+        self._measure()
         self._compose()
         return scale
+
+    def _measure(self) -> None:
+        """From d alone, so that a search that goes on from a checkpoint has the same bits."""
+        self.narrowest, self.widest = (float(each) for each in torch.aminmax(self.deviations))
 
     @abstractmethod
     def _eigenvalues(self) -> Tensor:
@@ -176,7 +180,7 @@ class FullCovariance(Covariance):
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.matrix, self.axes, self.deviations = state["covariance"], state["axes"], state["deviations"]
-        self.narrowest, self.widest = (float(each) for each in torch.aminmax(self.deviations))
+        self._measure()
 
     def _eigenvalues(self) -> Tensor:
         try:
@@ -251,7 +255,7 @@ class DiagonalCovariance(Covariance):
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.diagonal, self.deviations = state["covariance"], state["deviations"]
-        self.narrowest, self.widest = (float(each) for each in torch.aminmax(self.deviations))
+        self._measure()
 
     def _eigenvalues(self) -> Tensor:
         return self.diagonal
