@@ -7,21 +7,27 @@ P population, L layers, M modules a layer, N genes a layer, T steps a trial.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroplastic.errors import ArgumentError, DivergenceError, OrderError, check_name, check_range, check_shape
+from neuroplastic.errors import ArgumentError, OrderError, check_name, check_range, check_shape
+from neuroplastic.evaluate.base import Evaluator, Progress
+from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.learners.base import Found, State
+from neuroplastic.learners.evolution import FAULT
 from neuroplastic.noise import stream, uniform
-from neuroplastic.pathnet import Descent, Subnetwork, SuperNetwork, Tensors, active, random_paths
+from neuroplastic.pathnet import Descent, PathHistory, Subnetwork, SuperNetwork, Tensors, active, random_paths
 from neuroplastic.search.breeding import fittest, mutate_integer, winners
 from neuroplastic.tasks.pathnet.base import PathTask
+from neuroplastic.tasks.pathnet.training import PathTrials, Round, Trained, merged, train
+
+EXCHANGES = ("step", "round")
 
 
 @dataclass(frozen=True)
@@ -54,17 +60,21 @@ class Tournament:
         genes: N, so many modules a layer a path has at most.
         steps: T, of a trial.
         pairs: tournaments of a round: their paths are trained at the same time.
+        exchange: when paths that are trained at the same time share what they learn: "step": their gradients are summed
+            in every step; "round": each is trained by itself, maybe on a worker, and the changes are summed at the end.
         rate: with which a gene of a child is mutated; None: 1/(N L), one gene a child on average.
         reach: a mutated gene moves by an integer of -reach..reach, each as probable (0 too), modulo M.
 
     Raises:
         ArgumentError: a number is out of range, or a round has more paths than there are.
+        UnknownNameError: no such exchange.
     """
 
     population: int = 64
     genes: int = 3
     steps: int = 50
     pairs: int = 1
+    exchange: str = "step"
     rate: float | None = None
     reach: int = 2
 
@@ -75,6 +85,7 @@ class Tournament:
             check_range(f"tournament.{name}", getattr(self, name), low=1)
         if self.rate is not None:
             check_range("tournament.rate", self.rate, low=0, high=1)
+        check_name("tournament.exchange", self.exchange, EXCHANGES)
 
 
 @dataclass(frozen=True)
@@ -90,55 +101,6 @@ class Learned:
     path: Tensor
     active: Tensor
     readout: Tensors = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a trial made.
-
-    Attributes:
-        tensors: of the super-network and the readout.
-        fitness: of each path over the T steps [P].
-        examples: shown to all of them together.
-    """
-
-    tensors: Tensors
-    fitness: NDArray[np.float64]
-    examples: int
-
-
-def train(
-    network: SuperNetwork,
-    tensors: Tensors,
-    paths: Tensor,
-    task: PathTask,
-    steps: int,
-    descent: Descent,
-    source: int,
-    frozen: Tensor | None = None,
-) -> Trained:
-    """Paths learn side by side for T steps; what is given stays as it is.
-
-    In each step the gradients of all paths are taken at the same parameters, summed in the order of the paths where
-    they share a module, and the descent makes one step of the sums. The readout is on every path.
-
-    Args:
-        tensors: of the modules and the readout, with what the descent remembers.
-        paths: modules of each, bool [P, L, M].
-        source: stream of all that is random.
-        frozen: modules that do not learn, bool [L, M].
-
-    Raises:
-        DivergenceError: a parameter is not finite any more.
-    """
-    subnetwork = Subnetwork(network, tensors, paths, task.outputs, frozen)
-    trial = task.trial(len(paths), source)
-    for _ in range(steps):
-        descent.step(subnetwork, trial.gradients(subnetwork))
-    for name, tensor in subnetwork.parameters.items():
-        if not tensor.isfinite().all():
-            raise DivergenceError(f"{task.name}: {name} is not finite after {steps} steps of {descent}")
-    return Trained(subnetwork.put(tensors), trial.fitness(), trial.examples)
 
 
 def predict(network: SuperNetwork, tensors: Tensors, learned: Learned, x: Tensor) -> Tensor:
@@ -171,6 +133,8 @@ class PathNet:
         seed: of all that is random.
         always_active: what is frozen takes part in every path, as in the paper's reinforcement learning.
         source: a learner whose frozen modules, and learned tasks, this one starts with.
+        evaluator: of a learner's `trials`, or of equal ones: trains the paths of a round, each by itself; None: here.
+        progress: told how far a round is; what it raises ends the round, and the learner is as it was.
 
     Attributes:
         generation: rounds done.
@@ -182,7 +146,8 @@ class PathNet:
         learned: name of a task -> what is kept of it.
 
     Raises:
-        ArgumentError: N > M, there is no task, a task's name is there twice, or ``source`` has nothing frozen.
+        ArgumentError: N > M, there is no task, a task's name is there twice, ``source`` has nothing frozen, or there is
+            an evaluator although paths share their gradients in every step.
         ShapeError: a task has observations of another shape than the network, or ``source`` another network.
     """
 
@@ -196,10 +161,17 @@ class PathNet:
         seed: int = 0,
         always_active: bool = False,
         source: PathNet | None = None,
+        evaluator: Evaluator | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.network, self.stages, self.seed = network, tuple(stages), seed
         self.tournament, self.descent = tournament or Tournament(), descent or Descent()
-        self.always_active = always_active
+        self.always_active, self.evaluator, self.progress = always_active, evaluator, progress
+        if evaluator and self.tournament.exchange == "step":
+            raise ArgumentError(
+                "evaluator: expected none for paths that share their gradients in every step; got one. "
+                "It takes tournament.exchange = 'round'"
+            )
         check_range("tournament.genes (N, of M modules a layer)", self.tournament.genes, high=network.modules)
         if not self.stages:
             raise ArgumentError("stages: expected one task or more; got none")
@@ -220,6 +192,8 @@ class PathNet:
                 raise ArgumentError("source: expected a learner of the same network; got one of another")
             self.learned, self.frozen = dict(source.learned), source.frozen.clone()
             tensors = network.reborn(source.tensors, self.frozen, stream(seed, "birth", 0))
+        self._inherited = self.frozen.clone()
+        self._rounds: list[tuple[int, float, Tensor]] = []  # stage, fitness of the fittest path, its modules [L, M]
         self._begin(tensors)
 
     def _begin(self, tensors: Tensors) -> None:
@@ -247,12 +221,12 @@ class PathNet:
         if self.stopped:
             raise OrderError(f"step: expected a task that is left to learn; got none ({self.stopped})")
         started, evolve, number = time.perf_counter(), self.tournament, self.stage
+        faults = dict(self.evaluator.faults) if self.evaluator else {}
         stage = self.stages[number]
         drawn = uniform(stream(self.seed, "entrants", self.generation), evolve.population)
         entrants = drawn.argsort(stable=True)[: 2 * evolve.pairs].view(-1, 2)
         on = self.active(self.paths[entrants.flatten()])
-        source = stream(self.seed, "trial", self.generation)
-        trained = train(self.network, self.tensors, on, stage.task, evolve.steps, self.descent, source, self.frozen)
+        trained = self._train(on, stream(self.seed, "trial", self.generation))
 
         # From here on the learner changes, and nothing is trained.
         self.tensors = trained.tensors
@@ -267,19 +241,61 @@ class PathNet:
         self.examples += trained.examples
         self.trained_steps += evolve.steps * len(on)
         best = self.best()
+        own = active(self.paths[best], self.network.modules)
+        self._rounds.append((number, float(self.fitness[best]), own))
         metrics: dict[str, float] = {
             "generation": self.generation - 1,
             "stage": number,
             "best": float(np.nanmax(trained.fitness, initial=-np.inf)),
             "mean": float(np.nanmean(trained.fitness)) if not np.isnan(trained.fitness).all() else float("nan"),
             "center": float(self.fitness[best]),
-            "reused": int((active(self.paths[best], self.network.modules) & self.frozen).sum()),
+            "reused": int((own & self.frozen).sum()),
             "evaluations": self.trained_steps,
             "steps": self.examples,
         }
+        for name, count in self.evaluator.faults.items() if self.evaluator else ():
+            if count > faults[name]:
+                metrics[f"{FAULT}{name}"] = count - faults[name]
         if metrics["best"] >= stage.threshold or self.generation - self.began == stage.rounds:
             self._finish(best)
         return metrics | {"seconds": time.perf_counter() - started}
+
+    @property
+    def trials(self) -> PathTrials:
+        """What an evaluator tries."""
+        tasks = tuple(stage.task for stage in self.stages)
+        return PathTrials(self.network, tasks, self.descent, self.tournament.steps)
+
+    def _train(self, on: Tensor, source: int) -> Trained:
+        """The round's paths [P, L, M] learn; the learner stays as it is."""
+        if self.tournament.exchange == "step":
+            task, steps = self.stages[self.stage].task, self.tournament.steps
+            given = self.network, self.tensors, on, task, steps, self.descent, source, self.frozen
+            return train(*given, progress=self.progress)
+        paths = Round(on, self.stage, self.tensors, self.frozen)
+        seeds = np.array([[stream(source, path) >> 1] for path in range(len(on))], np.int64)
+        evaluator = self.evaluator or SerialEvaluator(self.trials)
+        tried = evaluator.evaluate(paths, seeds, progress=self.progress)
+        left = tried.outcomes or (None,) * len(on)
+        return Trained(merged(self.network, paths, left), tried.fitness[:, 0], int(tried.steps.sum()))
+
+    @property
+    def history(self) -> PathHistory:
+        """What the rounds so far looked like."""
+        modules = [own for _, _, own in self._rounds]
+        return PathHistory(
+            tuple(stage.task.name for stage in self.stages),
+            torch.tensor([stage for stage, _, _ in self._rounds], dtype=torch.int64),
+            torch.tensor([fitness for _, fitness, _ in self._rounds], dtype=torch.float64),
+            torch.stack(modules) if modules else self._inherited.new_zeros(0, *self._inherited.shape),
+            self._inherited,
+            self.always_active,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Examples, or steps of environments, that all paths together were shown so far."""
+        return self.examples
 
     def best(self) -> int:
         """Which path is the fittest of those that were trained since they were born."""
@@ -315,9 +331,18 @@ class PathNet:
         return "all tasks are learned" if self.stage == len(self.stages) else None
 
     def found(self) -> dict[str, Found]:
-        """The fittest path of the present task, or of the last one, as float32 [L · N]: ``center`` and ``best``."""
+        """The fittest path of the present task, or of the last one, as float32 [L · N]: ``center`` and ``best``.
+
+        Their parts are the modules, what is kept of each learned task, and the history: what `recollect` takes.
+        """
         path = self.learned[self.stages[-1].task.name].path if self.stopped else self.paths[self.best()]
-        return {name: Found(path.flatten().float()) for name in ("center", "best")}
+        parts = {f"tensors.{name}": self.tensors[name] for name in self.network.parameters}
+        parts |= {f"history.{name}": tensor for name, tensor in self.history.tensors().items()}
+        for number, stage in enumerate(self.stages):
+            if learned := self.learned.get(stage.task.name):
+                kept = {"path": learned.path, "active": learned.active, **learned.readout}
+                parts |= {f"learned.{number}.{name}": tensor for name, tensor in kept.items()}
+        return {name: Found(path.flatten().float(), parts=parts) for name in ("center", "best")}
 
     def state_dict(self) -> dict[str, Tensor | int | float | str]:
         state: dict[str, Tensor | int | float | str] = {
@@ -331,6 +356,7 @@ class PathNet:
             "frozen": self.frozen,
         }
         state |= {f"tensors.{name}": tensor for name, tensor in self.tensors.items()}
+        state |= {f"history.{name}": tensor for name, tensor in self.history.tensors().items()}
         for number, (name, learned) in enumerate(self.learned.items()):
             state |= {
                 f"learned.{number}.name": name,
@@ -352,10 +378,26 @@ class PathNet:
         self.paths, self.frozen = paths.clone(), frozen.clone()
         self.fitness = torch.as_tensor(state["fitness"]).double().numpy().copy()
         self.tensors = _under(state, "tensors.")
+        past = PathHistory.of(_under(state, "history."))
+        self._rounds = list(zip(past.stage.tolist(), past.fitness.tolist(), past.active, strict=True))
+        self._inherited = past.inherited
         self.learned = {}
         while (name := state.get(f"learned.{len(self.learned)}.name")) is not None:
             own = _under(state, f"learned.{len(self.learned)}.")
             self.learned[str(name)] = Learned(own.pop("path"), own.pop("active"), own)
+
+
+def recollect(parts: Mapping[str, Tensor]) -> tuple[Tensors, list[Learned], PathHistory]:
+    """The modules, what is kept of each learned task, and the history, of the parts of what `PathNet` found.
+
+    Raises:
+        KeyError, ValueError, ShapeError: the parts are of something else.
+    """
+    learned: list[Learned] = []
+    while f"learned.{len(learned)}.path" in parts:
+        own = _under(parts, f"learned.{len(learned)}.")
+        learned.append(Learned(own.pop("path"), own.pop("active"), own))
+    return _under(parts, "tensors."), learned, PathHistory.of(_under(parts, "history."))
 
 
 def check_inputs(network: SuperNetwork, task: PathTask) -> None:
@@ -367,7 +409,7 @@ def check_inputs(network: SuperNetwork, task: PathTask) -> None:
         )
 
 
-def _under(state: State, prefix: str) -> Tensors:
+def _under(state: Mapping[str, Any], prefix: str) -> Tensors:
     """Copies of the tensors whose names begin so."""
     return {
         name.removeprefix(prefix): value.clone()

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroplastic.errors import check_range, check_shape
-from neuroplastic.learners.pathnet import Learned, PathNet, Stage, Tournament, check_inputs, predict, train
+from neuroplastic.learners.pathnet import Learned, PathNet, Stage, Tournament, check_inputs, predict
 from neuroplastic.noise import stream, uniform
 from neuroplastic.pathnet import Descent, SuperNetwork, Tensors, active, overlap
-from neuroplastic.tasks.pathnet.base import PathTask
+from neuroplastic.tasks.pathnet.base import PathTask, Predict
+from neuroplastic.tasks.pathnet.training import train
 
 ARMS = {
     "pathnet": "paths evolve through what is frozen of the first task and modules born anew",
@@ -29,8 +30,6 @@ ARMS = {
     "independent": "a newborn path of N modules a layer learns the second task",
 }
 
-Predict = Callable[[Tensor], Tensor]
-"""Observations [B, *inputs] -> outputs [B, O]."""
 Score = Callable[[Predict], float]
 """How good something is that has learned a task; the same examples for all."""
 

@@ -1,6 +1,7 @@
 """A super-network, and the paths that go through it."""
 
 from neuroplastic.pathnet.descent import Descent
+from neuroplastic.pathnet.history import PathHistory
 from neuroplastic.pathnet.modules import Convolution, Identity, Linear, Module
 from neuroplastic.pathnet.network import Block, Subnetwork, SuperNetwork, Tensors
 from neuroplastic.pathnet.path import active, overlap, random_paths
@@ -12,6 +13,7 @@ __all__ = [
     "Identity",
     "Linear",
     "Module",
+    "PathHistory",
     "Subnetwork",
     "SuperNetwork",
     "Tensors",

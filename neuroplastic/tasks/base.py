@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from itertools import chain
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ class Evaluation:
         measures: further numbers by name, each [p, E] float64, such as the distance in metres.
         failures: reason of failure -> number of trials that failed so.
         statistics: of the observations of each trial, [p, E] and [p, E, I]; None if the task keeps none.
+        outcomes: what else each member's trials leave behind, [p], None for one that failed; empty if they leave
+            nothing.
     """
 
     fitness: NDArray[np.float64]
@@ -32,6 +35,7 @@ class Evaluation:
     measures: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
     statistics: Statistics | None = None
+    outcomes: tuple[Any, ...] = ()
 
     @classmethod
     def concatenate(cls, parts: Sequence[Evaluation]) -> Evaluation:
@@ -39,12 +43,14 @@ class Evaluation:
         failures: Counter[str] = Counter()
         for part in parts:
             failures.update(part.failures)
+        left = [part.outcomes or (None,) * len(part.fitness) for part in parts]
         return cls(
             np.concatenate([part.fitness for part in parts]),
             np.concatenate([part.steps for part in parts]),
             {name: np.concatenate([part.measures[name] for part in parts]) for name in parts[0].measures},
             dict(failures),
             _concatenate([part.statistics for part in parts if part.statistics is not None]),
+            tuple(chain.from_iterable(left)) if any(part.outcomes for part in parts) else (),
         )
 
 

@@ -1,6 +1,7 @@
 """PathNet: tournaments, freezing, and what is kept of a task for ever."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,11 +10,12 @@ from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, DivergenceError, OrderError, UnknownNameError
 from neuroplastic.learners import pathnet as module
-from neuroplastic.learners.pathnet import PathNet, Stage, Tournament, Trained, mutate
+from neuroplastic.learners.pathnet import EXCHANGES, PathNet, Stage, Tournament, mutate
 from neuroplastic.noise import stream
 from neuroplastic.pathnet import Block, Descent, Identity, Linear, SuperNetwork, active
 from neuroplastic.tasks.pathnet.supervised import SupervisedTask, SupervisedTrial
 from neuroplastic.tasks.pathnet.teacher import teacher_tasks
+from neuroplastic.tasks.pathnet.training import Trained
 
 NETWORK = SuperNetwork(
     (6,),
@@ -44,10 +46,12 @@ def same(one: dict, other: dict) -> None:
             np.testing.assert_array_equal(torch.as_tensor(value), torch.as_tensor(other[name]), err_msg=name)
 
 
+@pytest.mark.parametrize("exchange", EXCHANGES)
 @pytest.mark.parametrize("always_active", [False, True])
-def test_what_is_learned_first_is_bit_for_bit_the_same_after_two_more_tasks(always_active: bool) -> None:
+def test_what_is_learned_first_is_bit_for_bit_the_same_after_two_more_tasks(always_active: bool, exchange: str) -> None:
     own = tasks()
-    pathnet = learner([Stage(task, 6) for task in own], always_active=always_active)
+    tournament = replace(SMALL, exchange=exchange)
+    pathnet = learner([Stage(task, 6) for task in own], always_active=always_active, tournament=tournament)
     x = torch.randn(50, 6)
     frozen: list[tuple[Tensor, dict[str, Tensor]]] = []
     predicted: dict[str, Tensor] = {}
@@ -99,7 +103,7 @@ class Scripted:
     def __init__(self, fitness: Callable[[Tensor], float]) -> None:
         self.fitness, self.rounds = fitness, []
 
-    def __call__(self, network, tensors, paths, task, steps, descent, source, frozen=None) -> Trained:
+    def __call__(self, network, tensors, paths, task, steps, descent, source, frozen=None, progress=None) -> Trained:
         self.rounds.append((paths, source))
         return Trained(tensors, np.array([self.fitness(path) for path in paths]), 1)
 
@@ -186,10 +190,11 @@ def test_a_mutation_changes_one_gene_on_average_and_offsets_are_even() -> None:
 
 @pytest.mark.parametrize("descent", [Descent("sgd", 0.05, momentum=0.5), Descent("adam", 0.01)], ids=["sgd", "adam"])
 @pytest.mark.parametrize("rounds", [1, 4, 9])
-def test_2n_is_n_and_resumed_n(descent: Descent, rounds: int) -> None:
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_2n_is_n_and_resumed_n(descent: Descent, rounds: int, exchange: str) -> None:
     seed = int(torch.randint(2**31, ()))
     stages = [Stage(task, 4) for task in tasks()]
-    pairs = Tournament(population=6, genes=2, steps=3, pairs=2)
+    pairs = Tournament(population=6, genes=2, steps=3, pairs=2, exchange=exchange)
     whole, half, rest = (learner(stages, seed, descent=descent, tournament=pairs) for _ in range(3))
     for _ in range(rounds):
         half.step()
@@ -200,12 +205,58 @@ def test_2n_is_n_and_resumed_n(descent: Descent, rounds: int) -> None:
     while not rest.stopped:
         logs[1].append(rest.step())
     same(whole.state_dict(), rest.state_dict())
+    assert len(rest.history) == 12
+    same(whole.history.tensors(), rest.history.tensors())
     for one, other in zip(logs[0][rounds:], logs[1], strict=True):
         np.testing.assert_equal(one | {"seconds": 0}, other | {"seconds": 0})
 
 
 def _copied(value):
     return value.clone() if isinstance(value, Tensor) else value
+
+
+@pytest.mark.parametrize("always_active", [False, True])
+def test_the_history_is_what_was_seen_round_by_round(always_active: bool) -> None:
+    first, *others = tasks(3)
+    source = learner([Stage(first, 2)])
+    while not source.stopped:
+        source.step()
+    stages = [Stage(task, 5, 0.0 if number else 2.0) for number, task in enumerate(others)]  # five rounds, then one
+    pathnet = learner(stages, source=source, always_active=always_active)
+    assert len(pathnet.history) == 0
+    frozen, seen = [], []
+    while not pathnet.stopped:
+        frozen.append(pathnet.frozen.clone())
+        stage, before = pathnet.stage, len(pathnet.learned)
+        metrics = pathnet.step()
+        learned = len(pathnet.learned) > before
+        path = pathnet.learned[others[stage].name].path if learned else pathnet.paths[pathnet.best()]
+        seen.append((stage, metrics["center"], active(path, NETWORK.modules)))
+    history = pathnet.history
+    assert history.tasks == ("teacher1", "teacher2")
+    assert history.stage.tolist() == [stage for stage, _, _ in seen] == [0] * 5 + [1]
+    assert history.fitness.tolist() == [fitness for _, fitness, _ in seen]
+    assert torch.equal(history.active, torch.stack([own for _, _, own in seen]))
+    assert torch.equal(history.frozen, torch.stack(frozen))
+    assert torch.equal(history.inherited, source.frozen)
+    assert history.always_active == always_active
+
+
+def test_progress_is_told_every_step_and_what_it_raises_ends_the_round() -> None:
+    pathnet, told = learner([Stage(tasks(1)[0], 10)]), []
+    pathnet.progress = lambda done, total: told.append((done, total))
+    pathnet.step()
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    before = {name: _copied(value) for name, value in pathnet.state_dict().items()}
+
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    pathnet.progress = stop
+    with pytest.raises(KeyboardInterrupt):
+        pathnet.step()
+    same(before, pathnet.state_dict())
 
 
 def test_a_step_that_is_interrupted_or_diverges_leaves_the_learner_as_it_was(monkeypatch) -> None:
@@ -292,5 +343,7 @@ def test_bad_input_is_named() -> None:
         Stage(one, 0)
     with pytest.raises(ArgumentError, match="tournament.pairs: expected a number >= 1 and <= 2; got 3"):
         Tournament(population=5, pairs=3)
+    with pytest.raises(UnknownNameError, match="tournament.exchange: expected one of .*; got 'epoch'"):
+        Tournament(exchange="epoch")
     with pytest.raises(UnknownNameError, match="task: expected one of"):
         learner([Stage(one, 3)]).predict("teacher0", torch.zeros(1, 6))

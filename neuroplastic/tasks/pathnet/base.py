@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from neuroplastic.pathnet.network import Subnetwork, Tensors
+
+Predict = Callable[[Tensor], Tensor]
+"""Observations [B, *inputs] -> outputs [B, O]: what a learned task's path and readout make of them."""
 
 
 class Trial(Protocol):
@@ -46,4 +51,12 @@ class PathTask(Protocol):
 
     def trial(self, paths: int, stream: int) -> Trial:
         """Begins to train P paths."""
+        ...
+
+
+class ScoredTask(PathTask, Protocol):
+    """One that says how well it was learned."""
+
+    def score(self, predict: Predict, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """On test examples, or in test episodes, of each seed: [E], to be maximised."""
         ...

@@ -6,7 +6,7 @@ P paths, E environments each, n moves between two changes of the parameters, A a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,12 @@ from torch import Tensor
 from neuroplastic.errors import ArgumentError, SpaceError, check_range
 from neuroplastic.noise import stream, uniform
 from neuroplastic.pathnet.network import Subnetwork, Tensors
-from neuroplastic.tasks.bodies import find_spec, interface
+from neuroplastic.tasks.bodies import find_spec, interface, step_limit
+from neuroplastic.tasks.pathnet.base import Predict
 from neuroplastic.tasks.spaces import observation_reader
+
+TOGETHER = 16
+"""Test episodes that are lived side by side."""
 
 
 @dataclass
@@ -93,6 +97,41 @@ class ControlTask:
     def trial(self, paths: int, stream: int) -> ControlTrial:
         return ControlTrial(self, paths, stream)
 
+    def score(self, predict: Predict, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """Return of the episode that begins with each seed, the likeliest action taken always: [E].
+
+        Raises:
+            ArgumentError: episodes have no end.
+        """
+        if (step_limit(self.env, self.options) or -1) < 0:  # Gymnasium says -1 for no limit
+            raise ArgumentError(f"task {self.name!r}: expected episodes of at most so many steps; got ones without end")
+        returns = np.zeros(len(seeds))
+        for first in range(0, len(seeds), TOGETHER):
+            self._live(predict, seeds[first : first + TOGETHER], returns[first : first + TOGETHER])
+        return returns
+
+    def _live(self, predict: Predict, seeds: Sequence[int], returns: NDArray[np.float64]) -> None:
+        """Adds the rewards of some episodes side by side."""
+        bodies = self.bodies(len(seeds))
+        observations = np.zeros((TOGETHER, self.width), np.float32)  # always as many rows: sums round differently else
+        for row, (body, seed) in enumerate(zip(bodies, seeds, strict=True)):
+            observations[row, : self.size] = self.read(body.reset(seed=int(seed))[0])
+        going = range(len(seeds))
+        while going:
+            actions = predict(torch.from_numpy(observations.copy()))[:, :-1].argmax(1).tolist()
+            still = []
+            for row in going:
+                observation, reward, terminated, truncated, _ = bodies[row].step(self.action(actions[row]))
+                returns[row] += float(reward)
+                observations[row, : self.size] = self.read(observation)
+                if not (terminated or truncated):
+                    still.append(row)
+            going = still
+
+    def action(self, number: int) -> int:
+        """What the environment calls an action of the policy."""
+        return self.start + (self.actions - 1 - number if self.mirrored else number)
+
     def bodies(self, count: int) -> list[gymnasium.Env]:
         """So many environments, made once."""
         while len(self._made) < count:
@@ -143,8 +182,7 @@ class ControlTrial:
             reward, end, more = np.zeros(rows), np.zeros(rows, bool), np.zeros(rows)
             cut: list[tuple[int, NDArray[np.float32]]] = []
             for row, (body, action) in enumerate(zip(self._bodies, actions.flatten().tolist(), strict=True)):
-                action = task.actions - 1 - action if task.mirrored else action
-                observation, reward[row], terminated, truncated, _ = body.step(task.start + action)
+                observation, reward[row], terminated, truncated, _ = body.step(task.action(action))
                 self._running[row] += reward[row]
                 self._observe(row, observation)
                 end[row] = terminated or truncated

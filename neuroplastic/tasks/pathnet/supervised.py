@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from math import prod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +13,10 @@ from torch import Tensor, nn
 from neuroplastic.errors import ArgumentError, check_range, check_shape
 from neuroplastic.noise import stream, uniform
 from neuroplastic.pathnet.network import Subnetwork, Tensors
+from neuroplastic.tasks.pathnet.base import Predict
 
+Exam = Callable[[int], tuple[Tensor, Tensor]]
+"""stream -> test examples, none of which is ever learned: x [n, *inputs], y int64 [n]."""
 Draw = Callable[[int, int, int], tuple[Tensor, Tensor]]
 """(stream, n, start) -> examples start..start+n of the stream: x [n, *inputs], y int64 [n]."""
 
@@ -30,6 +32,7 @@ class SupervisedTask:
         draw: makes examples.
         batch: B, examples of one path in a step.
         shared: all paths of a trial are shown the same minibatches.
+        exam: makes test examples; None: there are none.
 
     Raises:
         ArgumentError: batch is below 1.
@@ -41,12 +44,23 @@ class SupervisedTask:
     draw: Draw
     batch: int = 16
     shared: bool = False
+    exam: Exam | None = None
 
     def __post_init__(self) -> None:
         check_range("batch", self.batch, low=1)
 
     def trial(self, paths: int, stream: int) -> SupervisedTrial:
         return SupervisedTrial(self, paths, stream)
+
+    def score(self, predict: Predict, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """Accuracy on the test examples of each seed: [E].
+
+        Raises:
+            ArgumentError: the task has none.
+        """
+        if self.exam is None:
+            raise ArgumentError(f"task {self.name!r}: expected one with test examples; got one without")
+        return np.array([accuracy(predict(x), y) for x, y in map(self.exam, seeds)], np.float64)
 
 
 class SupervisedTrial:
@@ -101,13 +115,11 @@ class Examples:
     noise: float = 0.0
     low: float = 0.0
     high: float = 1.0
-    _size: int = field(init=False)
 
     def __post_init__(self) -> None:
         check_shape("y", self.y, [len(self.x)])
         check_range("examples", len(self.x), low=1)
         check_range("noise", self.noise, low=0, high=1)
-        self._size = prod(self.x.shape[1:])
 
     def __call__(self, source: int, count: int, start: int) -> tuple[Tensor, Tensor]:
         chosen = (uniform(stream(source, "examples"), count, start).double() * len(self.x)).long()
@@ -119,10 +131,15 @@ class Examples:
         return self._noisy(x, source, 0), y
 
     def _noisy(self, x: Tensor, source: int, start: int) -> Tensor:
-        if not self.noise:
-            return x
-        drawn = uniform(stream(source, "noise"), x.numel(), start * self._size).view_as(x)
-        return x.masked_fill(drawn < self.noise / 2, self.low).masked_fill(drawn > 1 - self.noise / 2, self.high)
+        return salted(x, self.noise, source, start, self.low, self.high)
+
+
+def salted(x: Tensor, noise: float, source: int, start: int = 0, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Examples start..start+n of a stream, [n, *inputs], with ``noise`` of their numbers ``low`` or ``high``."""
+    if not noise:
+        return x
+    drawn = uniform(stream(source, "noise"), x.numel(), start * x[0].numel()).view_as(x)
+    return x.masked_fill(drawn < noise / 2, low).masked_fill(drawn > 1 - noise / 2, high)
 
 
 def classes(
@@ -158,3 +175,8 @@ def classes(
 def accuracy(outputs: Tensor, y: Tensor) -> float:
     """The share of outputs [B, O] whose largest one is the class y [B]."""
     return float((outputs.argmax(1) == y).double().mean())
+
+
+def unseen(draw: Draw, count: int, source: int) -> tuple[Tensor, Tensor]:
+    """Test examples of what never runs out of examples: those of a stream that no trial has."""
+    return draw(stream(source, "exam"), count, 0)

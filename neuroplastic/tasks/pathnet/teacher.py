@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from math import pi, sqrt
 
 from torch import Tensor
 
 from neuroplastic.errors import check_range
 from neuroplastic.noise import normal, stream
-from neuroplastic.tasks.pathnet.supervised import SupervisedTask
+from neuroplastic.tasks.pathnet.supervised import SupervisedTask, unseen
 
 
 @dataclass(frozen=True)
@@ -72,5 +73,6 @@ def teacher_tasks(
     for number in range(tasks):
         layer = stream(seed, "layer", 0 if common else number)
         draw = Teacher(inputs, hidden, outputs, layer, stream(seed, "head", number))
-        made.append(SupervisedTask(f"teacher{number}", (inputs,), outputs, draw, batch, shared))
+        exam = partial(unseen, draw, 2000)
+        made.append(SupervisedTask(f"teacher{number}", (inputs,), outputs, draw, batch, shared, exam))
     return made

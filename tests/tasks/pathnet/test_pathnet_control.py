@@ -120,6 +120,45 @@ def test_tasks_of_different_sizes_and_physics_follow_each_other_and_resume() -> 
     assert whole.examples == rest.examples == 6 * 2 * 2 * 3 * 5
 
 
+class Mostly:
+    """A policy of a few numbers: the likeliest action is a function of the observation alone."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        self.weights = torch.randn(inputs, outputs, dtype=torch.float64)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (x.double()[:, :, None] * self.weights).sum(1)
+
+
+@pytest.mark.parametrize(
+    ("env", "options", "physics", "mirrored"),
+    [
+        ("CartPole-v1", {"max_episode_steps": 60}, {"gravity": 30.0}, True),
+        ("Acrobot-v1", {"max_episode_steps": 30}, {}, False),
+    ],
+)
+def test_the_score_is_the_return_of_each_episode_by_hand(env: str, options, physics, mirrored: bool) -> None:
+    task = ControlTask(env, options=options, physics=physics, mirrored=mirrored, width=7)
+    policy = Mostly(7, task.outputs)
+    policy.weights[:, -1] = 100.0  # the value is no action
+    seeds = torch.randint(2**31, (19,)).tolist()
+    found = task.score(policy, seeds)
+    body = gymnasium.make(env, **options)
+    for name, value in physics.items():
+        setattr(body.unwrapped, name, value)
+    for seed, score in zip(seeds, found, strict=True):
+        observation, total, over = body.reset(seed=seed)[0], 0.0, False
+        while not over:
+            x = torch.zeros(1, 7)
+            x[0, : len(observation)] = torch.from_numpy(observation)
+            action = int(policy(x)[0, :-1].argmax())
+            action = task.actions - 1 - action if mirrored else action
+            observation, reward, terminated, truncated, _ = body.step(action)
+            total, over = total + float(reward), terminated or truncated
+        assert score == total
+    np.testing.assert_array_equal(task.score(policy, seeds[5:6]), found[5:6])  # whoever else is tried
+
+
 def test_bad_input_is_named() -> None:
     with pytest.raises(SpaceError, match="task 'Pendulum-v1': expected discrete actions"):
         ControlTask("Pendulum-v1")
@@ -129,6 +168,9 @@ def test_bad_input_is_named() -> None:
         ControlTask("CartPole-v1", physics={"gravitas": 3})
     with pytest.raises(ArgumentError, match="task.env: expected the id of a registered environment; got 'CratPole-v1'"):
         ControlTask("CratPole-v1")
+    endless = ControlTask("CartPole-v1", options={"max_episode_steps": -1})
+    with pytest.raises(ArgumentError, match="task 'CartPole-v1': expected episodes of at most so many steps"):
+        endless.score(Mostly(4, 3), [1])
     with pytest.raises(ArgumentError, match="moves"):
         ControlTask("CartPole-v1", moves=0)
     wide = ControlTask("Acrobot-v1", width=7)
