@@ -34,7 +34,8 @@ from neuroplastic_envs.car_racing.vector import CarRacingVectorEnv
 from numba import njit
 from watch import watched
 
-from neuroplastic.experiment.build import build_task, checked
+from neuroplastic.experiment.kinds import checked
+from neuroplastic.experiment.kinds.evolution import build_task
 from neuroplastic.experiment.recipe import load_recipe
 from neuroplastic.plastic import ConvolutionalFront, HebbianRule, PlasticNetwork
 from neuroplastic.plastic.kernels.convolution import FusedFront

@@ -31,7 +31,7 @@ from neuroplastic.evaluate.cluster import ClusterEvaluator, gathered
 from neuroplastic.evaluate.processes import ProcessEvaluator
 from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.evaluate.trials import block_size
-from neuroplastic.experiment.build import build_task
+from neuroplastic.experiment.kinds.evolution import build_task
 from neuroplastic.experiment.recipe import load_recipe
 from neuroplastic.genome import Layout
 from neuroplastic.learners.evolution import WithCenter

@@ -11,10 +11,10 @@ other ones in each; beside it the same without learning, and random genomes. All
 command goes on.
 
 ``report``: the best genome of each seed; the seed is chosen by nand, nor, circles, and judged by or, nxor, qand, disc:
-accuracy after 1 to 100 updates, means over fresh networks and samples. SGD and Adam beside it have, for each number of
-updates, the learning rate, activation and gain of a grid that do best in the same choice. Then the same genome in wider
-and deeper networks and on scikit-learn's digits, neither of which it has ever seen; there the grid is chosen on glyphs.
-The intervals are 95 % bootstraps over test seeds.
+accuracy after 1 to 100 updates, means over fresh networks and samples. SGD and Adam beside it are for each number of
+updates those of a grid that do best in the same choice. Then the same genome in wider and deeper networks and on
+scikit-learn's digits, neither of which it has ever seen; there the grid is chosen on glyphs. The intervals are 95 %
+bootstraps over test seeds. The first plot is of the first variant, the second, FILE-recall, of recall.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,10 +35,14 @@ from torch import Tensor
 
 from neuroplastic.errors import check_output
 from neuroplastic.evaluate.serial import SerialEvaluator
+from neuroplastic.experiment.curves import Curve
+from neuroplastic.experiment.grid import Choice, Grid, right_answers
+from neuroplastic.experiment.learning import EXAM, PARTS, LearningScores, score_learning
+from neuroplastic.experiment.learning_tables import learning_meaning
+from neuroplastic.experiment.remembering import SNIPPETS, RecallScores, score_recall
+from neuroplastic.experiment.scores import bootstrap_interval
 from neuroplastic.learned.agent import LearnedPolicy
-from neuroplastic.learned.base import UpdateRule
 from neuroplastic.learned.blur import Blur
-from neuroplastic.learned.descent import SGD, Adam
 from neuroplastic.learned.recall import Recall, frozen
 from neuroplastic.learned.scaling import Scaled
 from neuroplastic.learners.base import Learner
@@ -47,17 +53,16 @@ from neuroplastic.noise import episode_seeds
 from neuroplastic.search import CMAES
 from neuroplastic.search.base import DensePopulation
 from neuroplastic.tasks.data import Snippets
-from neuroplastic.tasks.families import Family, boolean, digits
+from neuroplastic.tasks.families import boolean, digits
 from neuroplastic.tasks.learning import LearningTask
 from neuroplastic.tasks.lives import LifeRules
 from neuroplastic.tasks.recall import RecallTask
 from neuroplastic.tasks.rollout import RolloutTask
+from neuroplastic.view.learning import draw_learning, draw_recall
 
 VARIANTS = {"plain": Blur(), "norms": Blur(synapse_norm=True, activation_norm=True)}
-MARKS = (1, 2, 5, 10, 20, 50, 100)
 UPDATES = 10
 SIZES = ((40,), (20, 20), (20, 20, 20))
-SNIPPETS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 NEURONS = 24
 ENVIRONMENTS = {  # and whose the synapses at birth are
     "cartpole": ("CartPole-v1", "shared"),
@@ -167,150 +172,116 @@ def generations(folder: Path) -> int:
 # ---------------------------------------------------------------- report
 
 
-_TASKS: dict[tuple[UpdateRule, int, str], LearningTask] = {}
-
-
-def curves(rule: UpdateRule, genome: Tensor, family: Family, part: str, seeds: np.ndarray) -> dict[str, np.ndarray]:
-    """Name of a lesson -> accuracy [seeds, MARKS] of one genome."""
-    key = rule, id(family), part
-    if key not in _TASKS:  # what it has drawn serves the next genome
-        _TASKS[key] = LearningTask(rule, family, part, updates=max(MARKS), exam=1024)
-    task, parts = _TASKS[key], []
-    for some in np.array_split(seeds, max(1, len(seeds) // 16)):
-        with torch.inference_mode():
-            parts.append(task.report(genome.expand(len(some), -1), some, MARKS).accuracy)
-    accuracy = torch.cat(parts).numpy()
-    return {lesson.name: accuracy[:, n] for n, lesson in enumerate(task.lessons)}
-
-
-def mean(curve: dict[str, np.ndarray], *names: str) -> np.ndarray:
-    """[seeds, MARKS] over lessons: of these names, or all."""
-    return np.mean([values for name, values in curve.items() if not names or name.split("@")[0] in names], axis=0)
-
-
 def interval(values: np.ndarray) -> list[float]:
-    """Mean and 95 % bootstrap over seeds."""
-    source = np.random.default_rng(0)
-    means = values[source.integers(len(values), size=(2000, len(values)))].mean(axis=1)
-    return [round(float(number), 4) for number in (values.mean(), *np.percentile(means, [2.5, 97.5]))]
+    """Mean and 95 % bootstrap over test seeds."""
+    return [float(values.mean()), *bootstrap_interval(values)]
 
 
-def table(curve: dict[str, np.ndarray]) -> dict[str, dict[str, list[float]]]:
-    return {name: {str(m): interval(values[:, n]) for n, m in enumerate(MARKS)} for name, values in curve.items()}
+def rounded(value: Any) -> Any:
+    """Numbers in dictionaries and lists, to four digits; genomes stay as they are."""
+    if isinstance(value, dict):
+        return {name: own if name == "genome" else rounded(own) for name, own in value.items()}
+    if isinstance(value, list):
+        return [rounded(own) for own in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
-def grid(quick: bool) -> list[tuple[UpdateRule, Tensor]]:
-    """Rules with their genomes [rates, D]."""
-    rates = torch.linspace(-6, 1, 4 if quick else 15)
-    rules: list[UpdateRule] = [
-        kind(activation=activation, gain=gain)
-        for kind in (SGD, Adam)
-        for activation in ("relu", "tanh")
-        for gain in (1.0, 2.0)
-    ]
-    choices = []
-    for rule in rules:
-        for momentum in (0.0, 0.9) if isinstance(rule, SGD) else (0.9,):
-            genomes = rule.start.float().repeat(len(rates), 1)
-            genomes[:, 0], genomes[:, 1] = rates, momentum
-            choices.append((rule, genomes))
-    return choices
+def blur_task(variant: str) -> LearningTask:
+    return LearningTask(VARIANTS[variant], boolean(held_out_hidden=SIZES), updates=UPDATES)
 
 
-def baselines(family: Family, parts: list[str], chosen_by: np.ndarray, seeds: np.ndarray, quick: bool) -> dict:
-    """SGD and Adam -> what was chosen for each of MARKS, and curves on the parts of which each mark has its own."""
-    answers = {}
-    for kind in (SGD, Adam):
-        tried = []
-        _TASKS.clear()
-        for rule, genomes in (choice for choice in grid(quick) if isinstance(choice[0], kind)):
-            for genome in genomes:
-                value = mean(curves(rule, genome[None], family, "validation", chosen_by)).mean(axis=0)
-                tried.append((value, rule, genome))
-        best = [max(tried, key=lambda one, n=n: one[0][n]) for n in range(len(MARKS))]
-        answers[kind.__name__] = {
-            "chosen": {str(mark): f"{one[1]} {one[2].tolist()}" for mark, one in zip(MARKS, best, strict=True)}
-        }
-        for part in parts:
-            each = [curves(rule, genome[None], family, part, seeds) for _, rule, genome in best]
-            own = {name: np.stack([c[name][:, n] for n, c in enumerate(each)], 1) for name in each[0]}
-            answers[kind.__name__][part] = own
-    return answers
-
-
-def report_blur(variant: str, seeds: list[int], runs: Path, tests: int) -> dict:
-    rule, family, plain = VARIANTS[variant], boolean(held_out_hidden=SIZES), boolean()
-    _TASKS.clear()
-    at = MARKS.index(UPDATES)
-    chosen_by, judged_by = episode_seeds(0, "selection", 0, tests), episode_seeds(0, "test", 0, tests)
-    genomes = {seed: found(runs / f"{variant}-{seed}")[None].float() for seed in seeds}
-    rows, held = {}, {}
+def report_seeds(variant: str, genomes: dict[int, Tensor], runs: Path, tests: int) -> dict[int, dict]:
+    """Each seed's genome after as many updates as it was evolved for."""
+    task, rows = blur_task(variant), {}
+    asked, chosen_by = replace(task, part="validation", exam=EXAM), episode_seeds(0, "selection", 0, tests)
     for seed, genome in genomes.items():
-        validation = mean(curves(rule, genome, family, "validation", chosen_by))[:, at].mean()
-        trained = curves(rule, genome, plain, "train", judged_by)
-        held[seed] = curves(rule, genome, plain, "held-out", judged_by)
+        choice = Choice(task.rule, tuple(genome.tolist()))
+        scores = score_learning(task, genome, episodes=tests, baselines=False, parts=("train", "held-out"))
+        each = {name: own["agent"] for part in scores.curves.values() for name, own in part.items()}
+        kinds = {
+            "trained": scores.mean("train", "agent"),
+            "held-out Boolean": Curve.mean_of([each[name] for name in ("or", "nxor", "qand")]),
+        }
         rows[seed] = {
             "generations": generations(runs / f"{variant}-{seed}"),
-            "validation": round(float(validation), 4),
-            "trained": interval(mean(trained)[:, at]),
-            "held-out Boolean": interval(mean(held[seed], "or", "nxor", "qand")[:, at]),
-        }
-        rows[seed] |= {name: interval(values[:, at]) for name, values in {**trained, **held[seed]}.items()}
-        print(variant, seed, rows[seed], flush=True)
+            "validation": float(right_answers(asked, [choice], [UPDATES], chosen_by)[0].mean()),
+        } | {name: interval(curve.at(UPDATES)) for name, curve in (kinds | each).items()}
+        print(variant, seed, rounded(rows[seed]), flush=True)
+    return rows
+
+
+def report_blur(
+    variant: str, seeds: list[int], runs: Path, tests: int, grid: Grid | None
+) -> tuple[dict, dict[str, LearningScores]]:
+    """What a variant reaches, and the scores of the seed chosen, with baselines if there is a grid."""
+    genomes = {seed: found(runs / f"{variant}-{seed}").float() for seed in seeds}
+    rows = report_seeds(variant, genomes, runs, tests)
     chosen = max(rows, key=lambda seed: rows[seed]["validation"])
-    medians = {name: float(np.median([rows[s][name][0] for s in seeds])) for name in ("trained", "held-out Boolean")}
-    sizes = curves(rule, genomes[chosen], family, "held-out-sizes", judged_by)
-    deeper = curves(rule, genomes[chosen], family, "held-out", judged_by)
+    task, few = blur_task(variant), replace(grid, episodes=2) if grid else None  # pictures are dear
+    scores = {
+        name: score_learning(own, genomes[chosen], episodes=tests, baselines=bool(grid), grid=tried, parts=parts)
+        for name, own, tried, parts in (
+            ("boolean", task, grid, PARTS),
+            ("digits", replace(task, family=digits(((32,), (32, 32)))), few, ("held-out",)),
+        )
+    }
+    print(variant, learning_meaning(scores["boolean"]), flush=True)
     return {
-        "genome": genomes[chosen][0].tolist(),
+        "genome": genomes[chosen].tolist(),
         "seeds": rows,
         "chosen": chosen,
-        "median": {name: round(value, 4) for name, value in medians.items()},
-        "trained": table(curves(rule, genomes[chosen], plain, "train", judged_by)),
-        "held-out": table(held[chosen]),
-        "other sizes": table({**sizes, **deeper}),
-        "digits": table(curves(rule, genomes[chosen], digits(((32,),), ((32, 32),)), "held-out", judged_by)),
+        "median": {
+            name: float(np.median([rows[s][name][0] for s in seeds])) for name in ("trained", "held-out Boolean")
+        },
+        "trained": scores["boolean"].tables("train", "agent"),
+        "held-out": scores["boolean"].tables("held-out", "agent"),
+        "other sizes": scores["boolean"].tables("held-out-sizes", "agent"),
+        "digits": scores["digits"].tables("held-out", "agent"),
+    }, scores
+
+
+def report_baselines(scores: dict[str, LearningScores]) -> dict:
+    """SGD and Adam -> family -> what was chosen for each of MARKS, and what it reaches."""
+    return {
+        kind: {
+            family: {"chosen": own.summary()["chosen"][kind]} | {part: own.tables(part, kind) for part in own.curves}
+            for family, own in scores.items()
+        }
+        for kind in scores["boolean"].chosen
     }
 
 
-def report_baselines(tests: int, quick: bool) -> dict:
-    chosen_by, judged_by = episode_seeds(0, "selection", 0, tests // 2), episode_seeds(0, "test", 0, tests)
-    answers = {}
-    for name, family, parts in (
-        ("boolean", boolean(), ["train", "held-out"]),
-        ("digits", digits(((32,),)), ["held-out"]),
-    ):
-        if name == "digits":
-            chosen_by = chosen_by[:2]
-        for kind, one in baselines(family, parts, chosen_by, judged_by, quick).items():
-            answers.setdefault(kind, {})[name] = {"chosen": one["chosen"]} | {p: table(one[p]) for p in parts}
-            print(
-                kind,
-                name,
-                {p: round(float(mean(one[p])[:, MARKS.index(UPDATES)].mean()), 4) for p in parts},
-                flush=True,
+def report_recall(seeds: list[int], runs: Path, tests: int) -> tuple[dict, RecallScores]:
+    """Share of missing numbers said rightly after so many snippets, and the scores of the seed in the middle.
+
+    "plastic": of each seed; "the same, frozen": its genome with frozen synapses; "frozen": a genome found with these.
+    """
+    snippets = Snippets(NEURONS)
+    scores = {
+        name: {
+            seed: score_recall(
+                RecallTask(recall_rule(name == "plastic"), snippets),
+                found(runs / f"recall-{name}-{seed}"),
+                episodes=4 * tests,
             )
-    return answers
-
-
-def report_recall(seeds: list[int], runs: Path, tests: int) -> dict:
-    """Share of missing numbers that are said rightly after so many snippets: of each seed, mean over test seeds."""
-    answers: dict[str, dict] = {}
-    judged_by = episode_seeds(0, "test", 0, 4 * tests)
-    for plastic, name in ((True, "plastic"), (False, "frozen")):
-        task = RecallTask(recall_rule(plastic), Snippets(NEURONS))
-        answers[name] = {}
-        for seed in seeds:
-            genome = found(runs / f"recall-{name}-{seed}")
-            with torch.inference_mode():
-                _, right = task.report(genome.expand(len(judged_by), -1), judged_by, SNIPPETS)
-            answers[name][seed] = {str(m): interval(right.numpy()[:, n]) for n, m in enumerate(SNIPPETS)}
-        middle = {
-            str(m): round(float(np.median([one[str(m)][0] for one in answers[name].values()])), 4) for m in SNIPPETS
+            for seed in seeds
         }
-        answers[name]["median"] = middle
-        print("recall", name, middle, flush=True)
-    return answers
+        for name in ("plastic", "frozen")
+    }
+    shown = {
+        "plastic": {seed: own.curves["agent"] for seed, own in scores["plastic"].items()},
+        "the same, frozen": {seed: own.curves["frozen"] for seed, own in scores["plastic"].items()},
+        "frozen": {seed: own.curves["agent"] for seed, own in scores["frozen"].items()},
+        "hopfield": {seed: own.curves["hopfield"] for seed, own in scores["plastic"].items()},
+    }
+    answers: dict[str, dict] = {}
+    for name, curves in shown.items():
+        middle = np.median([curve.mean for curve in curves.values()], axis=0).tolist()
+        answers[name] = {seed: curve.summary() for seed, curve in curves.items()}
+        answers[name]["median"] = dict(zip(map(str, SNIPPETS), middle, strict=True))
+        print("recall", name, rounded(answers[name]["median"]), flush=True)
+    ranked = sorted(scores["plastic"].values(), key=lambda own: float(own.curves["agent"].mean.mean()))
+    return answers, ranked[len(ranked) // 2]
 
 
 def report_lives(name: str, seeds: list[int], runs: Path, tests: int) -> dict:
@@ -332,68 +303,39 @@ def report_lives(name: str, seeds: list[int], runs: Path, tests: int) -> dict:
         "evolved": {seed: interval(own) for seed, own in zip(seeds, lived, strict=True)},
         "the same, synapses still": {seed: interval(own) for seed, own in zip(seeds, unlearned, strict=True)},
         "random genomes": interval(drawn.mean(axis=1)),
-        "best of 20 random genomes": round(float(drawn.mean(axis=1).max()), 2),
+        "best of 20 random genomes": float(drawn.mean(axis=1).max()),
     }
-    print(name, answer, flush=True)
+    print(name, rounded(answer), flush=True)
     return answer
-
-
-def plot(answers: dict, file: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 3, figsize=(14, 4))
-    for axis, part, title in zip(
-        axes, ("trained", "held-out"), ("xor, and, moons", "or, nxor, qand, disc"), strict=False
-    ):
-        shown = {f"BLUR {name}": answers[name][part] for name in VARIANTS if name in answers}
-        other = {"trained": "train"}.get(part, part)
-        shown |= {kind: one["boolean"][other] for kind, one in answers.get("baselines", {}).items()}
-        for name, tables in shown.items():
-            values = [np.mean([one[str(mark)] for one in tables.values()], axis=0) for mark in MARKS]
-            middle, low, high = np.transpose(values)
-            axis.plot(MARKS, middle, label=name, marker=".")
-            axis.fill_between(MARKS, low, high, alpha=0.2)
-        axis.set(xscale="log", xlabel="updates", ylabel="accuracy", title=title, ylim=(0.4, 1.0))
-        axis.legend()
-    for name, tables in answers.get("recall", {}).items():
-        lines = {seed: one for seed, one in tables.items() if seed != "median"}
-        for one in lines.values():
-            axes[2].plot(
-                SNIPPETS, [one[str(m)][0] for m in SNIPPETS], color="C0" if name == "plastic" else "C1", alpha=0.3
-            )
-        middle = [tables["median"][str(m)] for m in SNIPPETS]
-        axes[2].plot(SNIPPETS, middle, color="C0" if name == "plastic" else "C1", label=f"{name} synapses", marker=".")
-    axes[2].set(xlabel="snippets", ylabel="missing numbers said rightly", title="recall", ylim=(0.45, 1.02))
-    axes[2].legend()
-    figure.tight_layout()
-    figure.savefig(file, dpi=100)
 
 
 def report(options: argparse.Namespace) -> None:
     for name, file in (("json", options.json), ("plot", options.plot)):
         if file:
             check_output(name, file)
-    tests, answers = 4 if options.quick else 32, {}
+    tests, answers, figures = 4 if options.quick else 32, {}, {}
+    grid = Grid(log_rates=(-6, -3.5, -1, 1), episodes=2) if options.quick else Grid(episodes=16)
 
     def there(name: str) -> list[int]:
         return [seed for seed in options.seeds if (options.runs / f"{name}-{seed}" / "found.safetensors").exists()]
 
     for variant in VARIANTS:
         if seeds := there(variant):
-            answers[variant] = report_blur(variant, seeds, options.runs, tests)
+            first = "baselines" not in answers
+            answers[variant], scores = report_blur(variant, seeds, options.runs, tests, grid if first else None)
+            if first:
+                answers["baselines"] = report_baselines(scores)
+                figures[""] = draw_learning(scores["boolean"])
     if seeds := there("recall-frozen"):
-        answers["recall"] = report_recall(seeds, options.runs, tests)
+        answers["recall"], middle = report_recall(seeds, options.runs, tests)
+        figures["-recall"] = draw_recall(middle)
     for name in ENVIRONMENTS:
         if seeds := there(name):
             answers[name] = report_lives(name, seeds, options.runs, tests)
-    answers["baselines"] = report_baselines(tests, options.quick)
     if options.json:
-        options.json.write_text(json.dumps(answers, indent=1) + "\n")
-    if options.plot:
-        plot(json.loads(json.dumps(answers)), options.plot)
+        options.json.write_text(json.dumps(rounded(answers), indent=1) + "\n")
+    for name, figure in figures.items() if options.plot else ():
+        figure.savefig(options.plot.with_stem(options.plot.stem + name), dpi=100)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ import torch
 from neuroplastic.evaluate.base import Evaluator
 from neuroplastic.evaluate.processes import ProcessEvaluator, cores
 from neuroplastic.evaluate.serial import SerialEvaluator
-from neuroplastic.experiment.build import build_task
+from neuroplastic.experiment.kinds.evolution import build_task
 from neuroplastic.experiment.recipe import load_recipe
 from neuroplastic.noise import episode_seeds
 from neuroplastic.search.base import SampledPopulation

@@ -14,7 +14,6 @@ from neuroplastic.errors import NeuroplasticError
 
 if TYPE_CHECKING:
     from neuroplastic.experiment.agent import Agent
-    from neuroplastic.experiment.controls import Plan
 
 app = typer.Typer(
     name="neuroplastic",
@@ -85,8 +84,8 @@ def recipes(
 ) -> None:
     """What can be evolved: name, one line, and what it costs.
 
-    Steps are environment steps at most; lives may end before. [bold]neuroplastic evolve[/] says how long that takes
-    on your machine before it starts.
+    Steps are of environments at most (lives may end before), or updates of networks that learn, or minibatches.
+    [bold]neuroplastic evolve[/] says how long that takes on your machine before it starts.
     """
     from rich.console import Console
     from rich.table import Table
@@ -97,12 +96,18 @@ def recipes(
         load_recipe(name)
         print(recipe_files().get(name, Path(name)).read_text(encoding="utf-8"), end="")
         return
-    from neuroplastic.experiment.cost import nominal_steps
+    from neuroplastic.experiment.kinds import KINDS
 
     table = Table("recipe", "what it is", "generations", "steps at most", box=None, header_style="bold")
     for shipped in recipe_files():
         recipe = load_recipe(shipped)
-        table.add_row(shipped, recipe.description, str(recipe.generations), f"{nominal_steps(recipe):.1e}")
+        kind = KINDS[recipe.kind]
+        table.add_row(
+            shipped,
+            recipe.description,
+            str(kind.resolved(recipe).generations),
+            f"{kind.nominal_steps(recipe):.1e}",
+        )
     Console().print(table)
 
 
@@ -208,7 +213,7 @@ def evolve(
 
     from neuroplastic.errors import RecipeError
     from neuroplastic.experiment import loop
-    from neuroplastic.experiment.build import checked
+    from neuroplastic.experiment.kinds import checked
     from neuroplastic.experiment.recipe import load_recipe, recipe_files
     from neuroplastic.experiment.report import LiveReporter, PlainReporter
     from neuroplastic.experiment.run import RunFolder
@@ -248,7 +253,8 @@ def evolve(
         finally:
             reporter.close()
     if complete:
-        reporter.note(f"done: {folder.address}\nlook at it: neuroplastic replay {folder.address}")
+        look = "plot --found" if folder.recipe.kind in ("learning", "recall") else "replay"
+        reporter.note(f"done: {folder.address}\nlook at it: neuroplastic {look} {folder.address}")
     else:
         reporter.note(f"stopped, with a checkpoint; go on by: {again}")
         raise typer.Exit(130)
@@ -325,48 +331,27 @@ def evaluate(
     from neuroplastic.errors import check_output
     from neuroplastic.evaluate.processes import cores
     from neuroplastic.experiment.agent import Agent
-    from neuroplastic.experiment.controls import conclusion, plan
-    from neuroplastic.experiment.scores import default_variations, score, usual_life
-    from neuroplastic.experiment.tables import controls_table, scores_table
+    from neuroplastic.experiment.examine import Asked, examine
 
     torch.set_num_threads(1)
     if json_file is not None:
         check_output("--json", json_file)
-    found = Agent.load(agent, which, trust=trust)
-    found = _transplanted(found, transplant, env_option)
-    asked = [{} if d == "none" else {"damage": d} for d in damage] if damage else None
-
-    def planned(usual: float) -> Plan:
-        return plan(found, usual, asked, freeze or (), moment, control or (), standard=controls)
-
-    planned(usual=1)  # refuses what cannot be done before anything is
-    console, answers = Console(), []
+    found = _transplanted(Agent.load(agent, which, trust=trust), transplant, env_option)
+    asked = Asked(episodes, seed, workers or cores(), damage or (), controls, control or (), freeze or (), moment)
+    console = Console()
     with Progress(transient=True, console=console) as bar:
-        lives = bar.add_task("episodes", total=None)
-
-        def show(done: int, total: int) -> None:
-            bar.update(lives, completed=done, total=total)
-
-        scored, failures = score(found, asked or default_variations(found), episodes, seed, workers or cores(), show)
-        questions = planned(usual_life(found, scored))
-        if len(questions.trials) > 1:
-            bar.reset(lives, description="controls")
-            answers, more = questions.run(found, episodes, seed, workers or cores(), show)
-            failures |= {f"{reason} (under controls)": count for reason, count in more.items()}
-    scores = [each.summary() for each in scored]
-    title = f"{agent}: {found.recipe.task.env}, {episodes} episodes each, generation {found.generation}"
+        task = bar.add_task("episodes", total=None)
+        answer = examine(
+            found, asked, lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+        )
+    title = f"{agent}: {answer.where}, {episodes} episodes each, generation {found.generation}"
     console.print(title, markup=False, soft_wrap=True, highlight=False)
-    console.print(scores_table(scores, [name for name in scores[0] if name in found.recipe.task.measures]))
-    if answers:
-        console.print(controls_table(answers))
-    for reason, count in failures.items():
-        console.print(f"{count} failed: {reason}", markup=False, soft_wrap=True)
-    meant = questions.note or (conclusion(answers) if answers else "")
-    if meant:
-        console.print(meant, markup=False, soft_wrap=True, highlight=False)
+    for table in answer.tables:
+        console.print(table)
+    for line in answer.lines:
+        console.print(line, markup=False, soft_wrap=True, highlight=False)
     if json_file is not None:
-        figures = {"scores": scores, "controls": [answer.summary() for answer in answers], "meaning": meant}
-        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        json_file.write_text(json.dumps(answer.figures, indent=2) + "\n", encoding="utf-8")
 
 
 @app.command()
@@ -385,7 +370,8 @@ def replay(
     which: Which = "center",
     trust: Trust = False,
 ) -> None:
-    """Watch an agent live: its body, and beside it the weights as they change."""
+    """Watch an agent live: its body, and beside it the weights as they change; of a path through a super-network, the
+    rounds in which it was found."""
     import torch
 
     from neuroplastic.experiment.agent import Agent
@@ -421,9 +407,39 @@ def _transplanted(agent: Agent, env: str | None, options: list[str] | None) -> A
 def plot(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders; s3://bucket/runs/x, too.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The picture to write.")] = Path("curves.png"),
+    found: Annotated[
+        bool,
+        typer.Option(
+            "--found",
+            help="Of one run or agent file: what was found. An update rule's accuracy over updates beside SGD's and "
+            "Adam's, what a recall rule remembers, or the paths through a super-network.",
+        ),
+    ] = False,
+    episodes: Annotated[int, typer.Option(help="With --found: test episodes of an update rule.", min=1)] = 20,
+    which: Which = "center",
+    trust: Trust = False,
 ) -> None:
-    """Draw the learning curves of runs into one picture."""
-    from neuroplastic.view.plot import plot_runs
+    """Draw the learning curves of runs into one picture; or, with --found, what one of them found."""
+    from neuroplastic.view.plot import draw_found, plot_runs, write
 
-    plot_runs(runs, output)
+    if not found:
+        plot_runs(runs, output)
+        print(output)
+        return
+    import torch
+    from rich.progress import Progress
+
+    from neuroplastic.errors import ArgumentError
+    from neuroplastic.experiment.agent import Agent
+
+    torch.set_num_threads(1)
+    if len(runs) > 1:
+        raise ArgumentError(f"--found: expected one run or agent file; got {len(runs)}")
+    agent = Agent.load(runs[0], which, trust=trust)
+    with Progress(transient=True) as bar:
+        task = bar.add_task("episodes", total=None)
+        write(
+            output,
+            lambda: draw_found(agent, episodes, lambda done, total: bar.update(task, completed=done, total=total)),
+        )
     print(output)

@@ -33,7 +33,7 @@ OWNERS = {  # libraries that only these files may import
         "envs/neuroplastic_envs/changing/physics.py",
     },
     "pybullet": {"envs/neuroplastic_envs/quadruped/bullet.py"},
-    "matplotlib": {"neuroplastic/view/plot.py", "neuroplastic/view/panel.py"},
+    "matplotlib": {f"neuroplastic/view/{name}.py" for name in ("learning", "panel", "paths", "plot")},
     "pygame": set(),
     "fsspec": {"neuroplastic/experiment/store.py"},
     "ray": set(),  # imported when a cluster is asked for

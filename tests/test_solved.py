@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.build import checked
+from neuroplastic.experiment.kinds import checked
 from neuroplastic.experiment.loop import evolve
 from neuroplastic.experiment.recipe import load_recipe
 from neuroplastic.experiment.report import PlainReporter

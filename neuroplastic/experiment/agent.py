@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,12 +13,13 @@ from torch import Tensor
 
 from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError, check_name
 from neuroplastic.experiment import storage
-from neuroplastic.experiment.build import build_rule, build_task
+from neuroplastic.experiment.kinds import KINDS
+from neuroplastic.experiment.kinds.evolution import build_task
 from neuroplastic.experiment.manifest import read_agent
-from neuroplastic.experiment.recipe import Recipe, parse_recipe
+from neuroplastic.experiment.models import EvolutionRecipe, Recipe
+from neuroplastic.experiment.recipe import of_kind, parse_recipe
 from neuroplastic.experiment.store import Address, located
 from neuroplastic.genome import Codec, Identity, Layout
-from neuroplastic.plastic.sharing import restored
 from neuroplastic.tasks.rollout import RolloutTask
 from neuroplastic.tasks.statistics import Statistics
 
@@ -33,6 +35,7 @@ class Agent:
         generation: after which it was saved.
         statistics: by which its observations are normalised; None if they are not.
         codec: from the vector to the genome; None: the vector is the genome.
+        parts: further tensors that belong to it, by name: what was learned beside what evolved.
     """
 
     vector: Tensor
@@ -41,6 +44,7 @@ class Agent:
     generation: int
     statistics: Statistics | None = None
     codec: Codec | None = None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
     @cached_property
     def genome(self) -> Tensor:
@@ -61,6 +65,7 @@ class Agent:
             tensors["vector"] = self.vector
         if self.statistics is not None:
             tensors |= {f"statistics.{name}": value for name, value in self.statistics.state_dict().items()}
+        tensors |= {f"parts.{name}": value for name, value in self.parts.items()}
         storage.save(path, "agent", tensors, meta)
 
     @classmethod
@@ -97,7 +102,8 @@ class Agent:
             recipe = parse_recipe(meta["recipe"])
             layout = Layout.from_json(meta["layout"])
             generation = int(meta["generation"])
-            statistics = Statistics.from_state(tensors, "statistics.") if recipe.task.normalise else None
+            normalised = isinstance(recipe, EvolutionRecipe) and recipe.task.normalise
+            statistics = Statistics.from_state(tensors, "statistics.") if normalised else None
         except NeuroplasticError as error:
             raise DamagedFileError(f"{name}: {error}") from error
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -113,10 +119,8 @@ class Agent:
             raise DamagedFileError(f"{name}: expected either a genome or a vector; got {sorted(tensors)}")
         (kind,), codec = kinds, None
         if kind == "vector":
-            prefix = "codec."
-            state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
             try:
-                codec = restored(build_rule(recipe), layout, state, [merge.groups for merge in recipe.merge or ()])
+                codec = KINDS[recipe.kind].codec(recipe, layout, _under(tensors, "codec."))
             except NeuroplasticError as error:
                 raise DamagedFileError(f"{name}: {error}") from error
         vector, size = tensors[kind], (codec.layout if codec else layout).size
@@ -124,23 +128,46 @@ class Agent:
             raise DamagedFileError(
                 f"{name}: expected a float32 {kind} of {size} numbers; got {vector.dtype} {list(vector.shape)}"
             )
-        return cls(vector, recipe, layout, generation, statistics, codec)
+        return cls(vector, recipe, layout, generation, statistics, codec, _under(tensors, "parts."))
 
-    def task(self) -> RolloutTask:
-        """The task that it was evolved on.
+    @property
+    def life(self) -> EvolutionRecipe:
+        """Its recipe, of one that lives in an environment.
 
         Raises:
+            RecipeError: it does not.
+        """
+        return of_kind(self.recipe, EvolutionRecipe)
+
+    def check(self) -> None:
+        """Raises `DamagedFileError` unless the genome is one of its recipe."""
+        layout = KINDS[self.recipe.kind].layout(self.recipe)
+        if layout != self.layout:
+            raise DamagedFileError(
+                f"agent: its genome of {self.layout.size} numbers does not fit its recipe, "
+                f"which makes one of {layout.size}"
+            )
+
+    def task(self) -> RolloutTask:
+        """The task that it was evolved on, of one that lives in an environment.
+
+        Raises:
+            RecipeError: it does not live in one.
             DamagedFileError: the genome is not one of that task.
         """
-        task = build_task(self.recipe)
+        task = build_task(self.life)
         if self.statistics is not None and self.statistics.mean.shape != (task.inputs,):
             raise DamagedFileError(
                 f"agent: its statistics of {len(self.statistics.mean)} numbers do not fit the observations of "
-                f"{self.recipe.task.env}, which have {task.inputs}"
+                f"{task.env}, which have {task.inputs}"
             )
         if task.layout != self.layout:
             raise DamagedFileError(
-                f"agent: its genome of {self.layout.size} numbers does not fit {self.recipe.task.env}, "
+                f"agent: its genome of {self.layout.size} numbers does not fit {task.env}, "
                 f"where its recipe makes one of {task.layout.size}"
             )
         return task
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from neuroplastic.errors import ArgumentError, check_range
 from neuroplastic.evaluate.base import Progress
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.build import policy_of
+from neuroplastic.experiment.kinds.evolution import policy_of
 from neuroplastic.experiment.meaning import MARGIN, Difference, Evidence, meaning
 from neuroplastic.experiment.recipe import parse_recipe
 from neuroplastic.experiment.recovery import Recovered
 from neuroplastic.experiment.scores import Battery, bootstrap_interval
+from neuroplastic.learned import LearnedPolicy
 from neuroplastic.plastic.controls import Controlled, Controls
 from neuroplastic.plastic.hebbian import HebbianRule
 from neuroplastic.plastic.network import PlasticNetwork
@@ -119,7 +120,7 @@ class Plan:
         tasks = [
             replace(
                 task,
-                policy=policy_of(agent.recipe, trial.controls),
+                policy=policy_of(agent.life, trial.controls),
                 variations=[variation],
                 recovery=Recovery(trial.moment, self.window),
             )
@@ -169,7 +170,7 @@ def plan(
     """
     network = network_of(agent)
     note = why_not(agent, network) if standard else ""
-    base = agent.recipe.task.variations if variations is None else variations
+    base = agent.life.task.variations if variations is None else variations
     moment = moment or max(1, round(usual / 2))
     window = max(1, min(WINDOW, round(usual / 10)))
     trials = [Trial(LIVING, "living", (), base, moment)]
@@ -185,7 +186,7 @@ def plan(
         for distribution in SWAPS:
             if distribution != getattr(network.rule, "initial", None):
                 add("swap_initial", f"swap_initial={distribution}")
-        if network.rule.shared:
+        if network.coefficients:
             add("random_rule", "random_rule")
         for layer in network.wiring:
             add("zero_layer", f"zero_layer={layer}@{moment}")
@@ -201,9 +202,9 @@ def plan(
 
 def _damages(agent: Agent, moment: int) -> list[Trial]:
     """Each damage that the body knows strikes at the moment, and is lived with, or borne by frozen weights."""
-    at = agent.recipe.task.idle + moment  # bodies count from the reset
+    at = agent.life.task.idle + moment  # bodies count from the reset
     trials = []
-    for damage in env_metadata(agent.recipe.task.env).get("damages", []):
+    for damage in env_metadata(agent.life.task.env).get("damages", []):
         name, variations = f"damage={damage}@{at}", [{"damage": f"{damage}@{at}"}]
         trials.append(Trial(name, "damage", (), variations, moment))
         stopped = f"freeze={moment}"
@@ -211,7 +212,7 @@ def _damages(agent: Agent, moment: int) -> list[Trial]:
     return trials
 
 
-def network_of(agent: Agent) -> PlasticNetwork:
+def network_of(agent: Agent) -> PlasticNetwork | LearnedPolicy:
     """A network such as the agent's, that nobody lives by.
 
     Raises:
@@ -224,12 +225,12 @@ def network_of(agent: Agent) -> PlasticNetwork:
     finally:
         task.close()
     network = policy.network if isinstance(policy, Controlled) else policy
-    if not isinstance(network, PlasticNetwork):
-        raise ArgumentError(f"controls: expected an agent with a PlasticNetwork; got a {type(network).__name__}")
+    if not isinstance(network, PlasticNetwork | LearnedPolicy):
+        raise ArgumentError(f"controls: expected a network that can be acted on; got a {type(network).__name__}")
     return network
 
 
-def why_not(agent: Agent, network: PlasticNetwork) -> str:
+def why_not(agent: Agent, network: PlasticNetwork | LearnedPolicy) -> str:
     """Why a network's plasticity cannot be questioned; nothing if it can."""
     if isinstance(network.rule, HebbianRule) and not network.rule.terms:
         return "its weights never change in a life: there is nothing to freeze"
@@ -275,7 +276,7 @@ def transplanted(agent: Agent, env: str, env_options: Mapping[str, Any] | None =
     Raises:
         ArgumentError: no such id, or its observations or actions differ in kind or size.
     """
-    task, options = agent.recipe.task, dict(env_options or {})
+    task, options = agent.life.task, dict(env_options or {})
     own, other = interface(task.env, task.env_options), interface(env, options)
     for part, mine, theirs in zip(("observations", "actions"), own, other, strict=True):
         if described(mine) != described(theirs):

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from neuroplastic.errors import ArgumentError
-from neuroplastic.experiment.build import body_megabytes, strategy_of
-from neuroplastic.experiment.recipe import Recipe
+from neuroplastic.experiment.models import EvolutionRecipe, LearningRecipe, RecallRecipe
+from neuroplastic.learners.base import Learner
 from neuroplastic.learners.evolution import Evolution, Selection
 from neuroplastic.noise import episode_seeds
 from neuroplastic.search.base import DensePopulation
-from neuroplastic.tasks.bodies import step_limit
-from neuroplastic.tasks.rollout import RolloutTask
+from neuroplastic.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Cost:
 
     Attributes:
         lives: in one generation, each of them in all variations.
-        steps: environment steps at most; infinite if nothing bounds a life.
+        steps: of environments, updates of networks, or examples, at most; infinite if nothing bounds a life.
         rate: steps a second of one process, measured on this machine; NaN if that could not be told.
         workers: processes.
         megabytes: that the bodies of all of them take, as far as it is known.
@@ -50,47 +49,61 @@ class Cost:
         return ", ".join(parts)
 
 
-def run_cost(recipe: Recipe, population: int, done: int = 0) -> tuple[int, float]:
-    """(lives in a generation, environment steps at most in all generations from ``done`` on), nothing measured."""
-    chosen, task = recipe.selection, recipe.task
-    lives = (population + 1) * task.episodes
-    merges = {merge.generation for merge in recipe.merge or ()}
+def lives_left(
+    recipe: EvolutionRecipe | LearningRecipe | RecallRecipe, population: int, done: int = 0
+) -> tuple[int, int]:
+    """(lives in a generation, lives in all generations from ``done`` on, those of selections among them)."""
+    chosen = recipe.selection
+    lives = (population + 1) * recipe.task.episodes
+    merges = {merge.generation for merge in (recipe.merge or () if isinstance(recipe, EvolutionRecipe) else ())}
     due = Selection(chosen.every).due
     selections = sum(due(generation) or generation in merges for generation in range(done, recipe.generations))
-    tried = (recipe.generations - done) * lives + selections * (chosen.top + 2) * chosen.episodes
-    limits = [step_limit(task.env, {**task.env_options, **variation}, task.horizon) for variation in task.variations]
-    return lives, float(tried * sum(float("inf") if limit is None else limit for limit in limits))
+    return lives, (recipe.generations - done) * lives + selections * (chosen.top + 2) * chosen.episodes
 
 
-def nominal_steps(recipe: Recipe) -> float:
-    """Environment steps of a whole run at most; NaN for a strategy that does not say its population in the recipe."""
-    population = strategy_of(recipe)[1].get("population")
-    return run_cost(recipe, population)[1] if population else float("nan")
+def search_cost(
+    recipe: EvolutionRecipe | LearningRecipe | RecallRecipe,
+    learner: Evolution,
+    task: Task,
+    steps: float,
+    megabytes: float = 0.0,
+) -> Cost:
+    """Of a search that goes on: two short batches are tried (the first compiles) to tell how fast this machine is.
 
-
-def measure_cost(recipe: Recipe, task: RolloutTask, learner: Evolution, steps: int = 100) -> Cost:
-    """Runs one short batch twice (the first compiles) to tell how fast this machine is.
+    Args:
+        recipe: of the search.
+        learner: that searches.
+        task: what one process tries; it is closed.
+        steps: of a life at most.
+        megabytes: that the bodies of one process take.
 
     Raises:
         ArgumentError: a measure is in no ``info`` of the environment.
     """
-    probe = replace(task, rules=replace(task.rules, horizon=task.rules.idle + steps))
     members = DensePopulation(learner.found()["center"].genome.expand(task.batch, -1))
     seeds, everybody = episode_seeds(recipe.seed, "train", 0, task.batch)[:, None], range(len(members))
     try:
-        probe.evaluate(members, everybody, seeds, learner.statistics)
+        task.evaluate(members, everybody, seeds, learner.statistics)
         started = time.perf_counter()
-        tried = probe.evaluate(members, everybody, seeds, learner.statistics)
+        tried = task.evaluate(members, everybody, seeds, learner.statistics)
         seconds = time.perf_counter() - started
     finally:
-        probe.close()
+        task.close()
     for name, values in tried.measures.items():
         if not tried.failures and np.isnan(values).all():
             raise ArgumentError(f"task.measures: expected names of numbers in the environment's info; got {name!r}")
-    lives, left = run_cost(recipe, len(learner.strategy.ask()), learner.generation)
+    lives, left = lives_left(recipe, len(learner.strategy.ask()), learner.generation)
     rate = float(tried.steps.sum()) / seconds or float("nan")
     workers = learner.evaluator.size
-    return Cost(lives, left, rate, workers, workers * body_megabytes(task))
+    return Cost(lives, left * steps, rate, workers, workers * megabytes)
+
+
+def learner_cost(learner: Learner, generations: int) -> Cost:
+    """Of a learner of which a step costs what its first one does: it makes one, and is of no use after that."""
+    metrics = learner.step()
+    steps = metrics["steps"]
+    rate = steps / metrics["seconds"] or float("nan")
+    return Cost(int(metrics["evaluations"]), steps * generations, rate)
 
 
 def duration(seconds: float) -> str:

@@ -10,16 +10,17 @@ from types import FrameType
 from typing import Protocol
 
 from neuroplastic.errors import RecipeError, RunError
-from neuroplastic.experiment.build import build_evaluator, build_learner, build_task, versions
-from neuroplastic.experiment.cost import Cost, measure_cost
+from neuroplastic.experiment.cost import Cost
+from neuroplastic.experiment.kinds import KINDS
 from neuroplastic.experiment.run import RunFolder
-from neuroplastic.learners.evolution import Evolution
+from neuroplastic.experiment.versions import versions
+from neuroplastic.learners.base import Learner
 
 
 class Reporter(Protocol):
     """Who tells the person how it goes."""
 
-    def begin(self, cost: Cost, learner: Evolution, generations: int) -> None: ...
+    def begin(self, cost: Cost, learner: Learner, generations: int) -> None: ...
     def members(self, done: int, total: int) -> None: ...
     def generation(self, metrics: Mapping[str, float]) -> None: ...
     def note(self, text: str) -> None: ...
@@ -77,15 +78,15 @@ def evolve(folder: RunFolder, reporter: Reporter, cluster: str | None = None) ->
         RunError: the disk is full, or no checkpoint can be used; older checkpoints are untouched.
     """
     recipe = folder.recipe
-    task = build_task(recipe)
     folder.note = reporter.note
-    with build_evaluator(recipe, task, cluster, reporter.note) as evaluator, Stop(reporter.note) as stop:
+    stop = Stop(reporter.note)
 
-        def progress(done: int, total: int) -> None:
-            reporter.members(done, total)
-            stop.check()
+    def progress(done: int, total: int) -> None:
+        reporter.members(done, total)
+        stop.check()
 
-        learner = build_learner(recipe, task, evaluator, progress)
+    with KINDS[recipe.kind].job(recipe, cluster, progress, reporter.note) as job, stop:
+        learner = job.learner
         for line in folder.restore(learner):
             reporter.note(f"{line}; the checkpoint before it is used")
         if learner.generation > recipe.generations:
@@ -97,7 +98,7 @@ def evolve(folder: RunFolder, reporter: Reporter, cluster: str | None = None) ->
                 f"other versions than at the start ({', '.join(sorted(changed))}): numbers may differ by them"
             )
         if learner.generation < recipe.generations:
-            reporter.begin(measure_cost(recipe, task, learner), learner, recipe.generations)
+            reporter.begin(job.cost(), learner, recipe.generations)
 
         saved = time.monotonic()
         try:
@@ -110,15 +111,15 @@ def evolve(folder: RunFolder, reporter: Reporter, cluster: str | None = None) ->
                 folder.log(metrics)
                 reporter.generation(metrics)
                 if time.monotonic() - saved >= recipe.checkpoint_seconds:
-                    folder.checkpoint(learner, task.layout)
+                    folder.checkpoint(learner, job.layout)
                     saved = time.monotonic()
         except Stopped:
-            folder.checkpoint(learner, task.layout)
+            folder.checkpoint(learner, job.layout)
             return False
         except RunError:  # the disk refused: there is nowhere to save to
             raise
         except (Exception, SystemExit):  # whatever it was: a learner changes only when a generation is complete
-            folder.checkpoint(learner, task.layout)
+            folder.checkpoint(learner, job.layout)
             raise
-        folder.checkpoint(learner, task.layout)
+        folder.checkpoint(learner, job.layout)
         return True

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from pydantic import ConfigDict, ValidationError, create_model
 
-from neuroplastic.errors import RecipeError, unknown_name
+from neuroplastic.errors import ArgumentError, RecipeError, unknown_name
 
 
 def refuse(error: ValidationError, keys: Callable[[tuple], Collection[str]], prefix: str = "") -> NoReturn:
@@ -86,3 +86,11 @@ def constructor_options(make: Callable, given: Mapping[str, Any], key: str, ours
     except ValidationError as error:
         refuse(error, lambda _: fields, prefix=f"{key}.")
     return {name: getattr(checked, name) for name in fields} | (checked.model_extra or {})
+
+
+def named(section: str, make: Callable, *args: Any, **options: Any) -> Any:
+    """``make``, its complaints about an argument named as the recipe names it."""
+    try:
+        return make(*args, **options)
+    except ArgumentError as error:
+        raise RecipeError(f"{section}.{error}") from error

@@ -12,8 +12,11 @@ from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, TrialError, check_shape, require
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.build import build_evaluator, build_task, checked
-from neuroplastic.experiment.recipe import Recipe, load_recipe
+from neuroplastic.experiment.kinds import checked
+from neuroplastic.experiment.kinds.evolution import build_task
+from neuroplastic.experiment.kinds.workers import build_evaluator
+from neuroplastic.experiment.models import EvolutionRecipe, Recipe
+from neuroplastic.experiment.recipe import load_recipe, of_kind
 from neuroplastic.learners.evolution import Decoded
 from neuroplastic.noise import episode_seeds
 from neuroplastic.search.base import DensePopulation
@@ -53,7 +56,8 @@ class RecipeProblem(evotorch.Problem):
     def __init__(self, recipe: Recipe | str | Path, overrides: Iterable[str] = ()) -> None:
         if isinstance(recipe, Recipe) and list(overrides):
             raise ArgumentError("overrides: expected none with a recipe that is made already; got some")
-        self.recipe = checked(recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides))
+        loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+        self.recipe = checked(of_kind(loaded, EvolutionRecipe))
         if self.recipe.merge:
             raise ArgumentError("merge: expected none, as another library's searcher knows of no merges; got some")
         self._task = build_task(self.recipe)

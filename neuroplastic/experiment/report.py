@@ -11,13 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID
 from rich.text import Text
 
 from neuroplastic.experiment.cost import Cost, duration
-from neuroplastic.learners.evolution import FAULT, Evolution
+from neuroplastic.learners.base import Learner
+from neuroplastic.learners.evolution import FAULT
 
 
 def line(metrics: Mapping[str, float], generations: int, rate: float, left: float) -> str:
     """One generation in one line."""
     parts = [f"generation {int(metrics['generation']) + 1}/{generations}"]
-    parts += [f"{name} {metrics[name]:.1f}" for name in ("best", "mean", "center")]
+    parts += [f"{name} {fitness(metrics[name])}" for name in ("best", "mean", "center")]
     parts += [measured(name.removeprefix("center_"), metrics[name]) for name in metrics if name.startswith("center_")]
     parts += [f"{rate:,.0f} steps/s", f"{duration(left)} left"]
     if metrics.get("failures"):
@@ -25,6 +26,11 @@ def line(metrics: Mapping[str, float], generations: int, rate: float, left: floa
     if lost := sum(int(metrics.get(FAULT + name, 0)) for name in ("killed", "hung", "nonsense")):
         parts.append(f"{lost} worker{'s' * (lost > 1)} lost and replaced")
     return "  ".join(parts)
+
+
+def fitness(value: float) -> str:
+    """As many digits as people look at: of shares and losses more than of returns."""
+    return f"{value:.3f}" if abs(value) < 1 else f"{value:.1f}"
 
 
 def measured(name: str, value: float) -> str:
@@ -53,7 +59,7 @@ class PlainReporter:
     def __init__(self, console: Console) -> None:
         self.console, self.pace, self.printed = console, _Pace(), 0.0
 
-    def begin(self, cost: Cost, learner: Evolution, generations: int) -> None:
+    def begin(self, cost: Cost, learner: Learner, generations: int) -> None:
         self.generations, self.pace.steps = generations, learner.steps
         if learner.generation:
             self.note(f"going on after generation {learner.generation}")
@@ -86,7 +92,7 @@ class LiveReporter(PlainReporter):
         self.live = Live(console=console, refresh_per_second=4)
         self.run: TaskID | None = None
 
-    def begin(self, cost: Cost, learner: Evolution, generations: int) -> None:
+    def begin(self, cost: Cost, learner: Learner, generations: int) -> None:
         super().begin(cost, learner, generations)
         self.run = self.bars.add_task("generations", total=generations, completed=learner.generation)
         self.trials = self.bars.add_task("members", total=None)

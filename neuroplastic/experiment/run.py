@@ -17,7 +17,8 @@ from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError
 from neuroplastic.experiment import storage
 from neuroplastic.experiment.agent import Agent
 from neuroplastic.experiment.manifest import read_newest, read_segments
-from neuroplastic.experiment.recipe import FREE, Recipe, load_recipe
+from neuroplastic.experiment.models import FREE, Recipe
+from neuroplastic.experiment.recipe import load_recipe
 from neuroplastic.experiment.store import Address, located
 from neuroplastic.genome import Layout
 from neuroplastic.learners.base import Learner
@@ -190,7 +191,8 @@ class RunFolder:
     def save_agents(self, learner: Learner, layout: Layout) -> None:
         """Writes center.safetensors and best.safetensors."""
         for name, found in learner.found().items():
-            agent = Agent(found.vector, self.recipe, layout, learner.generation, found.statistics, found.codec)
+            more = found.statistics, found.codec, found.parts
+            agent = Agent(found.vector, self.recipe, layout, learner.generation, *more)
             agent.save(self.path / f"{name}.safetensors")
 
     def checkpoints(self) -> list[Path]:
@@ -214,7 +216,7 @@ class RunFolder:
                 tensors, meta = storage.load(file, "checkpoint")
                 values = meta.get("values")
                 state = {**tensors, **(values if isinstance(values, dict) else {})}
-                if set(state) != set(fresh) or meta.get("recipe") != self.recipe.fingerprint():
+                if meta.get("recipe") != self.recipe.fingerprint():
                     raise DamagedFileError(f"{file}: it belongs to another recipe")
                 learner.load_state_dict(state)
                 break

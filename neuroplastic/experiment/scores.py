@@ -89,15 +89,15 @@ class Score:
 def default_variations(agent: Agent) -> list[Mapping[str, Any]]:
     """What an agent is evaluated in unless asked otherwise: undamaged and each damage that its body knows,
     and, but for these, the variations that it was evolved on."""
-    damages = [{"damage": damage} for damage in env_metadata(agent.recipe.task.env).get("damages", [])]
+    damages = [{"damage": damage} for damage in env_metadata(agent.life.task.env).get("damages", [])]
     known = [{}, *damages] if damages else []
-    return [*known, *(variation for variation in agent.recipe.task.variations if variation not in known)]
+    return [*known, *(variation for variation in agent.life.task.variations if variation not in known)]
 
 
 def usual_life(agent: Agent, scores: Sequence[Score]) -> float:
     """Steps of its network in an agent's median life; 1 if no life was sound."""
     steps = np.concatenate([score.steps[~np.isnan(score.returns)] for score in scores])
-    return max(1.0, float(np.median(steps)) - agent.recipe.task.idle) if len(steps) else 1.0
+    return max(1.0, float(np.median(steps)) - agent.life.task.idle) if len(steps) else 1.0
 
 
 @dataclass
@@ -179,6 +179,6 @@ def score(
     for number, variation in enumerate(variations):
         own = slice(number * episodes, (number + 1) * episodes)
         measures = {name: values[own, 0] for name, values in tried.measures.items()}
-        evolved_on = variation in agent.recipe.task.variations
+        evolved_on = variation in agent.life.task.variations
         scores.append(Score(variation, evolved_on, tried.fitness[own, 0], tried.steps[own, 0], measures, knows_damage))
     return scores, dict(tried.failures)

@@ -19,7 +19,7 @@ from rich.console import Console
 from neuroplastic.errors import NeuroplasticError, RecipeError, RunError, check_range
 from neuroplastic.evaluate.cluster import gathered, room
 from neuroplastic.evaluate.processes import cores
-from neuroplastic.experiment.build import checked
+from neuroplastic.experiment.kinds import checked
 from neuroplastic.experiment.loop import Stop, evolve
 from neuroplastic.experiment.recipe import Recipe, load_recipe
 from neuroplastic.experiment.report import PlainReporter

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -55,8 +56,9 @@ def save(path: Path, kind: str, tensors: Mapping[str, Tensor], meta: Mapping[str
         RunError: the disk is full or refuses.
     """
     header = json.dumps({"format": FORMAT, "kind": kind, **meta})
-    # Safetensors silently mis-saves arrays that are not contiguous.
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Safetensors silently mis-saves arrays that are not contiguous, and refuses those that share their memory.
+    dense = torch.contiguous_format
+    whole = {name: tensor.detach().cpu().clone(memory_format=dense) for name, tensor in tensors.items()}
     write_bytes(path, safetensors.torch.save(whole, {KEY: header}))
 
 
@@ -75,7 +77,8 @@ def load(path: Path, kind: str, name: str | None = None) -> tuple[dict[str, Tens
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(KEY, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # A tensor lies where the file has it; cloned, it is aligned as when it was saved. Sums round by that.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise DamagedFileError(f"{name}: cannot be read: {error}") from error
     if not isinstance(header, dict) or header.get("kind") != kind:

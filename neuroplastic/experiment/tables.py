@@ -26,6 +26,16 @@ def scores_table(scores: Sequence[dict[str, Any]], measures: Sequence[str]) -> T
     return table
 
 
+def paths_table(tasks: Sequence[dict[str, Any]]) -> Table:
+    """A row for each task that PathNet has learned."""
+    titles = ["score", "95 % interval", "rounds", "modules", "of which reused"]
+    table = Table("task", *titles, box=None, header_style="bold")
+    for row in tasks:
+        figures = [f"{row['mean']:.3g}", f"{row['low']:.3g} … {row['high']:.3g}"]
+        table.add_row(row["task"], *figures, *(str(row[name]) for name in ("rounds", "modules", "reused")))
+    return table
+
+
 def controls_table(answers: Sequence[Answer]) -> Table:
     """A row for each thing that was done to the agent."""
     table, failed = (

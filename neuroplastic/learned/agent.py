@@ -80,7 +80,17 @@ class LearnedPolicy:
         self._synapses: State = {}
         self._said: list[Tensor] = []  # activity of each layer in the step before [B, 1, k, 1, units]
         self._means = torch.zeros(0, dtype=dtype)
-        self._young = torch.zeros(0, dtype=torch.bool)
+        self._young = self._frozen = torch.zeros(0, dtype=torch.bool)
+
+    @property
+    def coefficients(self) -> list[str]:
+        """Arrays of the genome that make the rule: all of them."""
+        return list(self.layout)
+
+    @property
+    def wiring(self) -> list[str]:
+        """Names of the layers of synapses."""
+        return [f"layer{number}" for number in range(len(self.sizes) - 1)]
 
     @property
     def codec(self) -> Codec:
@@ -106,12 +116,14 @@ class LearnedPolicy:
             for n, size in enumerate(self.sizes)
         ]
         zeros, young = genomes.new_zeros(len(genomes)), torch.ones(len(genomes), dtype=torch.bool)
+        frozen = torch.zeros_like(young)
         if rows is None:
             self._genomes, self._synapses, self._said = genomes, newborn, silent
-            self._means, self._young = zeros, young
+            self._means, self._young, self._frozen = zeros, young, frozen
             return
         index = self._index(rows)
-        self._genomes[index], self._means[index], self._young[index] = genomes, zeros, young
+        self._genomes[index], self._means[index] = genomes, zeros
+        self._young[index], self._frozen[index] = young, frozen
         for name, array in newborn.items():
             self._synapses[name][index] = array
         for layer, array in zip(self._said, silent, strict=True):
@@ -140,11 +152,12 @@ class LearnedPolicy:
             error = torch.where(young, 0, paid - self._means[index])
             self._means[index] += self.mean_rate * error
             paid = error
-        if not young.all():
+        still = young | self._frozen[index]
+        if not still.all():
             told = paid[:, None, None, None] * said[-1][:, :, 0]
             changed = self.rule.change(genomes, synapses, said, told)
             for name, array in changed.items():
-                lead = young.view(-1, *[1] * (array.ndim - 1))
+                lead = still.view(-1, *[1] * (array.ndim - 1))
                 synapses[name] = torch.where(lead, synapses[name], array)
                 self._synapses[name][index] = synapses[name]
         activities = self.rule.forward(genomes, synapses, observed[:, None, None])
@@ -158,6 +171,27 @@ class LearnedPolicy:
         if len(set(asked)) < len(asked) or not all(0 <= row < born for row in asked):
             raise ArgumentError(f"rows: expected distinct numbers below {born}, the lives born; got {asked}")
         return torch.tensor(asked, dtype=torch.int64)
+
+    def freeze(self, rows: Sequence[int] | np.ndarray) -> None:
+        """The synapses of some lives [b] stop where they are.
+
+        Raises:
+            ArgumentError: rows are not distinct or not among the B lives.
+        """
+        self._frozen[self._index(rows)] = True
+
+    def assign(self, name: str, rows: Sequence[int] | np.ndarray, weights: Tensor) -> None:
+        """The first state of a layer's synapses forward is this [b, O, I] in some lives; nothing else is touched.
+
+        Raises:
+            UnknownNameError: no such layer.
+            ShapeError: weights have another shape.
+            ArgumentError: as of `freeze`.
+        """
+        check_name("layer", name, self.wiring)
+        synapses = self._synapses[f"forward{name[5:]}"]
+        check_shape("weights", weights, [len(rows), *synapses.shape[:-3:-1]])
+        synapses[self._index(rows), 0, 0] = weights.transpose(1, 2).to(self.dtype)
 
     def weights(self) -> dict[str, Tensor]:
         """Name of a layer -> a copy of the first state of its synapses forward [B, O, I], before they learn again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
@@ -23,11 +23,13 @@ class Found:
         vector: [D'].
         statistics: by which its observations are to be normalised; None: they are not.
         codec: from the vector to the genome; None: the vector is the genome.
+        parts: further tensors that belong to it, by name: what was learned beside what evolved.
     """
 
     vector: Tensor
     statistics: Statistics | None = None
     codec: Codec | None = None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def genome(self) -> Tensor:
@@ -43,11 +45,21 @@ class Learner(Protocol):
 
     @property
     def generation(self) -> int:
-        """Steps done."""
+        """Generations done."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Steps of environments, updates of networks, or examples so far."""
         ...
 
     def step(self) -> dict[str, float]:
-        """One generation, tournament or meta-step; returns its metrics, ``generation`` among them."""
+        """One generation, round of tournaments or meta-step.
+
+        Returns:
+            Its metrics, all of fitness to be maximised: ``generation``, ``best`` and ``mean`` of its members,
+            ``center``, ``evaluations`` and ``steps`` so far, ``seconds``, and others of its own.
+        """
         ...
 
     def state_dict(self) -> dict[str, Tensor | int | float | str]:

@@ -5,7 +5,7 @@ G genomes, D numbers of each, N particles of a genome, E episodes, K updates of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -43,6 +43,15 @@ class Unrollable(Protocol):
 
 
 class Estimator(Protocol):
+    @property
+    def lives(self) -> int:
+        """Of each genome in a generation."""
+        ...
+
+    def updates(self, length: int) -> int:
+        """Of each life in a generation, where lives have ``length``."""
+        ...
+
     def gradient(self, genomes: Tensor, generation: int, length: int) -> tuple[Tensor, Tensor]:
         """Mean loss [G] of genomes [G, D] in lives of ``length`` updates, and its gradient [G, D].
 
@@ -75,6 +84,13 @@ class Unroll:
 
     def __post_init__(self) -> None:
         check_range("episodes", self.episodes, low=1)
+
+    @property
+    def lives(self) -> int:
+        return self.episodes
+
+    def updates(self, length: int) -> int:
+        return length
 
     def gradient(self, genomes: Tensor, generation: int, length: int) -> tuple[Tensor, Tensor]:
         seeds = np.tile(episode_seeds(self.seed, "train", generation, self.episodes), len(genomes))
@@ -128,6 +144,13 @@ class PES:
         if self.particles % 2:
             raise ArgumentError(f"particles: expected an even number; got {self.particles}")
 
+    @property
+    def lives(self) -> int:
+        return self.particles
+
+    def updates(self, length: int) -> int:
+        return min(self.truncation, length)
+
     def gradient(self, genomes: Tensor, generation: int, length: int) -> tuple[Tensor, Tensor]:
         (number, size), half = genomes.shape, self.particles // 2
         with torch.no_grad():
@@ -168,6 +191,15 @@ class PES:
         }
 
 
-def truncated_es(task: Unrollable, **options) -> PES:
+def truncated_es(task: Unrollable, particles: int = 100, sigma: float = 0.1, truncation: int = 1, seed: int = 0) -> PES:
     """Truncated evolution strategies: `PES` that forgets what a life was perturbed by before."""
-    return PES(task, persistent=False, **options)
+    return PES(task, particles, sigma, truncation, persistent=False, seed=seed)
+
+
+def pes(task: Unrollable, particles: int = 100, sigma: float = 0.1, truncation: int = 1, seed: int = 0) -> PES:
+    """Persistent evolution strategies."""
+    return PES(task, particles, sigma, truncation, seed=seed)
+
+
+estimators: dict[str, Callable[..., Estimator]] = {"unroll": Unroll, "pes": pes, "truncated-es": truncated_es}
+"""Name -> what makes the estimator, of a task and its options."""

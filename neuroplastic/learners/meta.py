@@ -87,12 +87,12 @@ class MetaGradient:
         self.optimizer = OPTIMIZERS[optimizer](start.numel(), like=start)
         self.learning_rate, self.clip = learning_rate, clip
         self.every, self.episodes, self.seed = every, episodes, seed
-        self.generation = 0
+        self.generation = self.evaluations = self.steps = 0
         self._validated = torch.full((len(start),), torch.inf, dtype=torch.float64)
         self._best, self._best_loss = self.genomes[0].clone(), float("inf")
 
     def step(self) -> dict[str, float]:
-        """One update of all genomes.
+        """One update of all genomes. Fitness is minus the loss; that of the ``center`` is of the last validation.
 
         A genome whose gradient is not finite stays where it is.
 
@@ -104,6 +104,7 @@ class MetaGradient:
         metrics: dict[str, float] = {"generation": self.generation}
         if self.generation % self.every == 0:
             metrics |= self._validate()
+        lived = len(self.genomes) * self.estimator.lives
         loss, gradient = self.estimator.gradient(self.genomes, self.generation, length)
         good = gradient.isfinite().all(1) & loss.isfinite()
         if not good.any():
@@ -112,16 +113,20 @@ class MetaGradient:
         gradient = torch.where(good[:, None], gradient * (self.clip / norm).clamp(max=1), 0)
         step = self.optimizer.step(-gradient.flatten().to(self.genomes), self.learning_rate)
         self.genomes = self.genomes + torch.where(good[:, None], step.view_as(self.genomes), 0)
-        metrics |= {
-            "loss": float(loss[good].mean()),
-            "loss_min": float(loss[good].min()),
+        self.generation += 1
+        self.evaluations += lived
+        self.steps += lived * self.estimator.updates(length)
+        return metrics | {
+            "best": -float(loss[good].min()),
+            "mean": -float(loss[good].mean()),
+            "center": -float(self._validated.min()),
             "gradient": float(norm[good].mean()),
             "failures": int((~good).sum()),
             "length": length,
+            "evaluations": self.evaluations,
+            "steps": self.steps,
             "seconds": time.perf_counter() - started,
         }
-        self.generation += 1
-        return metrics
 
     def _validate(self) -> dict[str, float]:
         seeds = episode_seeds(self.seed, "selection", 0, self.episodes)
@@ -136,7 +141,7 @@ class MetaGradient:
         least = int(self._validated.argmin())
         if self._validated[least] < self._best_loss:
             self._best, self._best_loss = self.genomes[least].clone(), float(self._validated[least])
-        return {"validation": float(self._validated[least]), "validation_best": self._best_loss}
+        return {"validated": -self._best_loss}
 
     @property
     def stopped(self) -> str | None:
@@ -149,6 +154,8 @@ class MetaGradient:
     def state_dict(self) -> dict[str, Tensor | int | float | str]:
         state: dict[str, Tensor | int | float | str] = {
             "generation": self.generation,
+            "evaluations": self.evaluations,
+            "steps": self.steps,
             "genomes": self.genomes,
             "validated": self._validated,
             "best": self._best,
@@ -160,7 +167,10 @@ class MetaGradient:
     def load_state_dict(self, state: State) -> None:
         genomes = torch.as_tensor(state["genomes"])
         check_shape("genomes", genomes, list(self.genomes.shape))
-        self.generation, self.genomes = int(state["generation"]), genomes.clone()
+        self.generation, self.evaluations, self.steps = (
+            int(state[name]) for name in ("generation", "evaluations", "steps")
+        )
+        self.genomes = genomes.clone()
         self._validated = torch.as_tensor(state["validated"]).clone()
         self._best, self._best_loss = torch.as_tensor(state["best"]).clone(), float(state["best_loss"])
         for part, prefix in ((self.optimizer, "optimizer."), (self.estimator, "estimator.")):

@@ -1,14 +1,14 @@
 """What a sceptical reviewer does to an agent that lives, to see what its plasticity is worth.
 
-The acts are functions on a living `PlasticNetwork`; each touches the rows and layers that it names and nothing else.
+The acts are functions on a `Living` network; each touches the rows and layers that it names and nothing else.
 `Controls` says which acts come when, and `Controlled` does them in every life by the life's own clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,20 +16,61 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, check_name, check_range
-from neuroplastic.genome import Codec
+from neuroplastic.genome import Codec, Layout
 from neuroplastic.noise import normal, stream, uniform
 from neuroplastic.plastic.initial import DISTRIBUTIONS, draw
-from neuroplastic.plastic.network import Numbers, PlasticNetwork
+from neuroplastic.plastic.network import Numbers
 
 Rows = Sequence[int] | NDArray[np.int64]
 
 
-def freeze(network: PlasticNetwork, rows: Rows) -> None:
+class Living(Protocol):
+    """B lives that can be acted on: `PlasticNetwork`, `LearnedPolicy`.
+
+    Attributes:
+        layout: of a genome.
+        dtype: of weights.
+    """
+
+    layout: Layout
+    dtype: torch.dtype
+
+    @property
+    def codec(self) -> Codec: ...
+
+    @property
+    def coefficients(self) -> Sequence[str]:
+        """Arrays of the genome that make the rule."""
+        ...
+
+    def birth(self, genomes: Tensor, seeds: Sequence[int] | np.ndarray, rows: Rows | None = None) -> None: ...
+
+    def act(self, observations: Numbers, rewards: Numbers, rows: Sequence[int]) -> Numbers: ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """Name of a plastic layer -> its weights [B, O, I]."""
+        ...
+
+    def freeze(self, rows: Rows) -> None:
+        """The weights of some lives stop."""
+        ...
+
+    def assign(self, name: str, rows: Rows, weights: Tensor) -> None:
+        """A layer's weights in some lives are these [b, O, I]."""
+        ...
+
+    @property
+    def wiring(self) -> Collection[str]:
+        """Names of the plastic layers, before anybody is born."""
+        ...
+
+
+def freeze(network: Living, rows: Rows) -> None:
     """The weights of some lives [b] stop where they are."""
     network.freeze(rows)
 
 
-def swap_initial(network: PlasticNetwork, rows: Rows, distribution: str, seeds: Sequence[int]) -> None:
+def swap_initial(network: Living, rows: Rows, distribution: str, seeds: Sequence[int]) -> None:
     """The weights of newborn lives [b] are drawn anew from one of `initial.DISTRIBUTIONS`, by the lives' seeds [b].
 
     Raises:
@@ -41,7 +82,7 @@ def swap_initial(network: PlasticNetwork, rows: Rows, distribution: str, seeds: 
         network.assign(name, rows, draw(distribution, name, inputs, outputs, own).to(network.dtype))
 
 
-def zero_layer(network: PlasticNetwork, rows: Rows, name: str) -> None:
+def zero_layer(network: Living, rows: Rows, name: str) -> None:
     """The weights of a layer are 0 in some lives [b]; what they do from there on is the rule's.
 
     Raises:
@@ -50,7 +91,7 @@ def zero_layer(network: PlasticNetwork, rows: Rows, name: str) -> None:
     network.assign(name, rows, torch.zeros_like(_weights(network, rows, name)))
 
 
-def shuffle_layer(network: PlasticNetwork, rows: Rows, name: str, seeds: Sequence[int]) -> None:
+def shuffle_layer(network: Living, rows: Rows, name: str, seeds: Sequence[int]) -> None:
     """The weights of a layer change places with each other, by the seeds of the lives [b].
 
     Raises:
@@ -62,15 +103,15 @@ def shuffle_layer(network: PlasticNetwork, rows: Rows, name: str, seeds: Sequenc
     network.assign(name, rows, weights)
 
 
-def random_rule(network: PlasticNetwork, genomes: Tensor, seeds: Sequence[int]) -> Tensor:
+def random_rule(network: Living, genomes: Tensor, seeds: Sequence[int]) -> Tensor:
     """Genomes [b, D] with other rules: each array of coefficients is N(its mean, its spread²), by the lives' seeds [b].
 
-    What is no coefficient of a rule (`Rule.shared`) stays: filters, evolved weights, fixed parts.
+    What is no coefficient of a rule stays: filters, evolved weights, fixed parts.
 
     Raises:
         ArgumentError: the network's rule has no coefficients.
     """
-    arrays = [name for name in network.layout if name.rpartition(".")[2] in network.rule.shared]
+    arrays = network.coefficients
     if not arrays:
         raise ArgumentError("random_rule: expected a rule with coefficients that evolve; got one without any")
     others = genomes.clone()
@@ -82,7 +123,7 @@ def random_rule(network: PlasticNetwork, genomes: Tensor, seeds: Sequence[int]) 
     return others
 
 
-def _weights(network: PlasticNetwork, rows: Rows, name: str) -> Tensor:
+def _weights(network: Living, rows: Rows, name: str) -> Tensor:
     every = network.weights()
     check_name("layer", name, every)
     return every[name][torch.as_tensor(np.asarray(rows, np.int64))]
@@ -189,7 +230,7 @@ class Controlled:
         ArgumentError: a random rule is asked for, and the network's rule has no coefficients.
     """
 
-    def __init__(self, network: PlasticNetwork, controls: Controls) -> None:
+    def __init__(self, network: Living, controls: Controls) -> None:
         self.network, self.controls, self.layout = network, controls, network.layout
         for act in ("zero_layer", "shuffle_layer"):
             for name, _ in getattr(controls, act):
@@ -238,6 +279,6 @@ class Controlled:
         return self.network.weights()
 
 
-def controlled(make: Callable[..., PlasticNetwork], controls: Controls, **shapes: Any) -> Controlled:
+def controlled(make: Callable[..., Living], controls: Controls, **shapes: Any) -> Controlled:
     """What ``make`` makes, under control: a policy's factory that can be sent to workers, by `functools.partial`."""
     return Controlled(make(**shapes), controls)

@@ -269,6 +269,11 @@ class PlasticNetwork:
         """Name of a plastic layer -> a copy of its weights [B, O, I] as the next step will use them."""
         return {name: living.weights() for name, living in self._living.items()}
 
+    @property
+    def coefficients(self) -> list[str]:
+        """Arrays of the genome that make the rule (`Rule.shared`), not weights, filters or fixed parts."""
+        return [name for name in self.layout if name.rpartition(".")[2] in self.rule.shared]
+
     def freeze(self, rows: Sequence[int] | np.ndarray) -> None:
         """The weights of some lives [b] stop: bit for bit, they are the static network of `weights` until others are
         born in their place.

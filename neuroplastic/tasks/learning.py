@@ -11,18 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroplastic.errors import check_name, check_range, check_shape
+from neuroplastic.errors import check_name, check_range
 from neuroplastic.genome import Layout
 from neuroplastic.learned.base import State, UpdateRule, is_right
 from neuroplastic.noise import stream
 from neuroplastic.search.base import Population
 from neuroplastic.tasks.base import Evaluation
+from neuroplastic.tasks.batches import batches, evaluation
 from neuroplastic.tasks.data import targets
 from neuroplastic.tasks.families import Family, Lesson
 from neuroplastic.tasks.statistics import Statistics
 
 FITNESS = ("accuracy", "loss", "area")
-DIVERGED = "diverged"
 
 
 @dataclass(frozen=True)
@@ -138,30 +138,19 @@ class LearningTask:
         seeds: NDArray[np.int64],
         shared: Statistics | None = None,
     ) -> Evaluation:
-        check_shape("seeds", seeds, [len(index), "E"])
         marks = range(1, self.updates + 1) if self.fitness == "area" else [self.updates]
         names = [f"accuracy_{lesson.name}" for lesson in self.lessons]
         fitness = np.full(seeds.shape, np.nan)
         accuracy = np.full((len(names), *seeds.shape), np.nan)
-        rows = population.rows(index).to(self.device, self.dtype)
-        check_shape("genomes", rows, [len(index), self.layout.size])
-        for episode in range(seeds.shape[1]):
-            for start in range(0, len(index), self.batch):
-                here = slice(start, start + self.batch)
-                own, seeds_here = padded(rows[here], self.batch), seeds[here, episode]
-                common = bool((seeds_here == seeds_here[0]).all())
-                seeds_here = seeds_here[:1] if common else np.resize(seeds_here, self.batch)
-                with torch.inference_mode():
-                    report = self.report(own, seeds_here, marks)
-                number = len(rows[here])
-                right = report.accuracy.mean(1)[:, -1] if self.fitness == "accuracy" else -report.loss.mean((1, 2))
-                good = report.finite & right.isfinite()
-                fitness[here, episode] = torch.where(good, right, torch.nan)[:number].double().cpu()
-                accuracy[:, here, episode] = report.accuracy[:number, :, -1].T.double().cpu()
-        failed = int(np.isnan(fitness).sum())
-        steps = np.full(seeds.shape, self.updates * len(self.lessons), np.int64)
-        measures = dict(zip(names, accuracy, strict=True))
-        return Evaluation(fitness, steps, measures, {DIVERGED: failed} if failed else {})
+        for (here, episode), genomes, own in batches(self, population, index, seeds):
+            with torch.inference_mode():
+                report = self.report(genomes, own, marks)
+            right = report.accuracy.mean(1)[:, -1] if self.fitness == "accuracy" else -report.loss.mean((1, 2))
+            good = torch.where(report.finite & right.isfinite(), right, torch.nan)
+            number = here.stop - here.start
+            fitness[here, episode] = good[:number].double().cpu()
+            accuracy[:, here, episode] = report.accuracy[:number, :, -1].T.double().cpu()
+        return evaluation(fitness, self.updates * len(self.lessons), dict(zip(names, accuracy, strict=True)))
 
     def close(self) -> None:
         self._drawn.clear()
@@ -220,15 +209,6 @@ def _draws(
             yield x, targets(labels, lesson.source.classes)
 
 
-def _birth(seed: int, lesson: Lesson) -> int:
-    return stream(int(seed), "birth", lesson.name) >> 1
-
-
 def _own(state: State, group: int) -> State:
     prefix = f"{group}."
     return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-
-
-def padded(rows: Tensor, number: int) -> Tensor:
-    """The last of the rows as often again as there must be ``number``."""
-    return torch.cat((rows, rows[-1:].expand(number - len(rows), -1)))

@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroplastic.errors import ArgumentError, check_range, check_shape
+from neuroplastic.errors import ArgumentError, check_range
 from neuroplastic.genome import Layout
 from neuroplastic.learned.base import State
 from neuroplastic.learned.recall import Recall
 from neuroplastic.noise import stream
 from neuroplastic.search.base import Population
 from neuroplastic.tasks.base import Evaluation
+from neuroplastic.tasks.batches import batches, evaluation
 from neuroplastic.tasks.data import Snippets
-from neuroplastic.tasks.learning import DIVERGED, padded
 from neuroplastic.tasks.statistics import Statistics
 
 
@@ -86,20 +86,13 @@ class RecallTask:
         seeds: NDArray[np.int64],
         shared: Statistics | None = None,
     ) -> Evaluation:
-        check_shape("seeds", seeds, [len(index), "E"])
-        rows = population.rows(index).to(self.device, self.dtype)
-        check_shape("genomes", rows, [len(index), self.layout.size])
         fitness = np.full(seeds.shape, np.nan)
-        for episode in range(seeds.shape[1]):
-            for start in range(0, len(index), self.batch):
-                here = slice(start, start + self.batch)
-                own = np.resize(seeds[here, episode], self.batch)
-                with torch.inference_mode():
-                    loss, accuracy = self.report(padded(rows[here], self.batch), own, [self.length])
-                good = torch.where(loss.isfinite(), accuracy, torch.nan)[:, 0]
-                fitness[here, episode] = good[: len(rows[here])].double().cpu()
-        failed = int(np.isnan(fitness).sum())
-        return Evaluation(fitness, np.full(seeds.shape, self.length), {}, {DIVERGED: failed} if failed else {})
+        for (here, episode), genomes, own in batches(self, population, index, seeds):
+            with torch.inference_mode():
+                loss, accuracy = self.report(genomes, own, [self.length])
+            good = torch.where(loss.isfinite(), accuracy, torch.nan)[:, 0]
+            fitness[here, episode] = good[: here.stop - here.start].double().cpu()
+        return evaluation(fitness, self.length)
 
     def close(self) -> None: ...
 

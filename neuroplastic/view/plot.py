@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroplastic.errors import ArgumentError, check_output, require
+from neuroplastic.evaluate.base import Progress
+from neuroplastic.experiment.agent import Agent
+from neuroplastic.experiment.examine import learned_scores
+from neuroplastic.experiment.kinds.pathnet import recalled
+from neuroplastic.experiment.models import PathNetRecipe
+from neuroplastic.experiment.remembering import RecallScores
 from neuroplastic.experiment.run import read_metrics
 from neuroplastic.experiment.store import Address, located
+from neuroplastic.view.learning import draw_learning, draw_recall
+from neuroplastic.view.paths import draw_paths
 
 SHOWN = 15
 """A run of at least twice so many generations is smoothed over one of so many parts of it."""
@@ -29,20 +37,42 @@ MANY = 3
 
 
 def plot_runs(runs: Sequence[Address], file: Path) -> None:
-    """Writes the picture that `draw_runs` draws.
+    """Writes the picture that `draw_runs` draws; raises what `write` raises, and `RunError`: a run has no metrics."""
+    write(file, lambda: draw_runs(runs))
+
+
+def write(file: Path, draw: Callable[[], Figure]) -> None:
+    """Writes what is drawn; what cannot be written is refused before.
 
     Raises:
-        RunError: a run has no metrics.
         ArgumentError: the file cannot be written, or its ending is not one of a picture.
         MissingExtraError: matplotlib is not installed.
     """
     require("matplotlib", "view")
     check_output("--output", file)
-    figure = draw_runs(runs)
+    figure = draw()
     try:
         figure.savefig(file, dpi=150)
     except (ValueError, OSError) as error:
         raise ArgumentError(f"--output: {error}") from error
+
+
+def draw_found(agent: Agent, episodes: int = 20, progress: Progress | None = None) -> Figure:
+    """What was found, of an agent that is no life: an update rule's accuracy over updates beside SGD's and Adam's, what
+    a recall rule remembers, or the paths through a super-network.
+
+    Args:
+        agent: of such a kind.
+        episodes: test episodes of an update rule.
+        progress: told how many of its steps are done.
+
+    Raises:
+        RecipeError: the agent lives in an environment.
+    """
+    if isinstance(agent.recipe, PathNetRecipe):
+        return draw_paths(recalled(agent.recipe, agent.parts)[-1])
+    scores = learned_scores(agent, episodes, progress=progress)
+    return draw_recall(scores) if isinstance(scores, RecallScores) else draw_learning(scores)
 
 
 def running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:

@@ -17,16 +17,20 @@ from numpy.typing import NDArray
 
 from neuroplastic.errors import ArgumentError, MissingExtraError, SpaceError, TrialError, check_output, require
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.build import policy_of
+from neuroplastic.experiment.kinds.evolution import policy_of
+from neuroplastic.experiment.kinds.pathnet import recalled
+from neuroplastic.experiment.models import PathNetRecipe
 from neuroplastic.noise import episode_seeds
 from neuroplastic.plastic.controls import Controlled
 from neuroplastic.plastic.network import Policy
 from neuroplastic.tasks.bodies import SeparateBodies, step_limit
 from neuroplastic.tasks.lives import Lives
 from neuroplastic.tasks.rollout import live_on
+from neuroplastic.view.paths import path_frames
 
 Picture = NDArray[np.uint8]
 HEIGHT, PANEL = 480, 320
+ROUNDS = 10.0  # of a tournament, a second
 VIEW, FRAME = 168, 2  # pixels of what the agent sees, which covers a corner, and of the line around it
 ENDINGS = (".mp4", ".gif")
 
@@ -50,7 +54,8 @@ def frames(
         controls: what is done to it, as `Controls.parse` reads it; from its moment on each act is named on the picture.
 
     Returns:
-        (pictures a second, the pictures [H, W, 3] uint8).
+        (pictures a second, the pictures [H, W, 3] uint8). Of a path through a super-network, the rounds in which it
+        was found.
 
     Raises:
         ArgumentError: the environment refuses the variation, or the network a control.
@@ -60,6 +65,11 @@ def frames(
     """
     require("PIL", "view")
     require("matplotlib", "view")
+    if isinstance(agent.recipe, PathNetRecipe):
+        for name, value in {"damage": variation, "--control": controls, "--episode": episode, "--steps": steps}.items():
+            if value:
+                raise ArgumentError(f"{name}: expected none for a path through a super-network; got {value}")
+        return ROUNDS, path_frames(recalled(agent.recipe, agent.parts)[-1])
     from neuroplastic.view.panel import WeightPanel
 
     task = agent.task()
@@ -71,7 +81,7 @@ def frames(
     options = {**task.env_options, **variation, "render_mode": "rgb_array"}
     bodies = SeparateBodies(task.env, 1, options, squash=task.squash)
     env, lives = bodies.env(0), Lives(bodies, task.rules)
-    policy = policy_of(agent.recipe, controls)(inputs=bodies.shape, outputs=bodies.outputs)
+    policy = policy_of(agent.life, controls)(inputs=bodies.shape, outputs=bodies.outputs)
     acts = policy.controls.moments if isinstance(policy, Controlled) else ()
     rate = env.metadata.get("render_fps", 30)
     skip = max(1, round(rate / fps))

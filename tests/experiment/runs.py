@@ -1,15 +1,20 @@
 """Runs of the tests: begun, driven and compared."""
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tomli_w
 
 from neuroplastic.experiment import loop
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.build import checked
+from neuroplastic.experiment.kinds import checked
 from neuroplastic.experiment.recipe import Recipe, override, parse_recipe
 from neuroplastic.experiment.run import RunFolder, read_metrics
 
@@ -46,6 +51,38 @@ def run(folder: RunFolder, reporter: Quiet | None = None) -> bool:
     folder.note = reporter.note
     with folder:
         return loop.evolve(folder, reporter)
+
+
+def killed(path: Path, values: dict[str, Any]) -> None:
+    """A whole run in ``path`` by the command line, in processes of which two to four are killed at any moment."""
+    recipe, rng, kills = path.with_suffix(".toml"), np.random.default_rng(), 0
+    recipe.write_text(tomli_w.dumps(values))
+    command = [sys.executable, "-m", "neuroplastic", "evolve"]
+    while kills < 4:
+        start = ["--resume", str(path)] if path.exists() else [str(recipe), "--run", str(path)]
+        process = subprocess.Popen([*command, *start], stdout=subprocess.DEVNULL)
+        wanted = _lines(path) + int(rng.integers(1, 8))
+        while _lines(path) < wanted and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.02))
+        ended = process.poll()
+        assert ended in (None, 0)
+        if ended is None:
+            process.kill()
+            process.wait()
+            kills += 1
+        elif kills >= 2:
+            break
+        else:  # on a busy machine it may be done before it is struck
+            shutil.rmtree(path)
+            kills = 0
+    finished = subprocess.run([*command, "--resume", str(path)], check=False, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+
+
+def _lines(path: Path) -> int:
+    file = path / "metrics.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
 def outcome(address: str | Path) -> tuple[list[dict], dict[str, dict[str, np.ndarray]]]:

@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 
 from neuroplastic.errors import DamagedFileError, NeuroplasticError, RecipeError
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.build import build_task, resolved
+from neuroplastic.experiment.kinds import resolved
+from neuroplastic.experiment.kinds.evolution import build_task
 from neuroplastic.experiment.recipe import override, parse_recipe
 from neuroplastic.experiment.scores import bootstrap_interval, score
 

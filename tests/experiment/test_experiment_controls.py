@@ -14,8 +14,9 @@ import torch
 
 from neuroplastic.errors import ArgumentError, RecipeError
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.build import build_rule, build_task, checked, resolved
 from neuroplastic.experiment.controls import Plan, Trial, conclusion, evidence, plan, transplanted
+from neuroplastic.experiment.kinds import checked, resolved
+from neuroplastic.experiment.kinds.evolution import build_rule, build_task
 from neuroplastic.experiment.recipe import parse_recipe
 from neuroplastic.experiment.scores import score, usual_life
 from neuroplastic.noise import episode_seeds

@@ -10,7 +10,8 @@ from evotorch.algorithms import SNES
 
 from neuroplastic.errors import ArgumentError, ShapeError, TrialError
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.build import build_task, checked
+from neuroplastic.experiment.kinds import checked
+from neuroplastic.experiment.kinds.evolution import build_task
 from neuroplastic.experiment.problem import RecipeProblem
 from neuroplastic.experiment.recipe import parse_recipe
 from neuroplastic.experiment.scores import score

@@ -1,22 +1,18 @@
 """Runs whose rules are shared or merged: the same however they are computed and interrupted, and small agent files."""
 
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import tomli_w
 import torch
-from runs import Quiet, assert_same, create, recipe_of, run
+from runs import Quiet, assert_same, create, killed, recipe_of, run
 from safetensors.torch import load_file, save_file
 
 from neuroplastic.errors import DamagedFileError, NeuroplasticError
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.build import build_task, checked, resolved
+from neuroplastic.experiment.kinds import checked, resolved
+from neuroplastic.experiment.kinds.evolution import build_task
 from neuroplastic.experiment.recipe import override, parse_recipe
 from neuroplastic.experiment.run import RunFolder, read_metrics
 
@@ -77,31 +73,10 @@ def test_a_damaged_checkpoint_after_a_merge(tmp_path: Path, merging: dict[str, A
 def test_kill_9_around_merges_loses_nothing(tmp_path: Path, merging: dict[str, Any]) -> None:
     stages = [{"generation": 6 + 4 * n, "groups": 20 - 3 * n} for n in range(6)]
     values = {**merging, "generations": 40, "merge": stages}
-    whole, path, recipe = tmp_path / "long", tmp_path / "killed", tmp_path / "recipe.toml"
+    whole, path = tmp_path / "long", tmp_path / "killed"
     assert run(create(whole, values))
-    recipe.write_text(tomli_w.dumps(values))
-    command, rng, kills = [sys.executable, "-m", "neuroplastic", "evolve"], np.random.default_rng(), 0
-    while kills < 4:
-        start = ["--resume", str(path)] if path.exists() else [str(recipe), "--run", str(path)]
-        process = subprocess.Popen([*command, *start], stdout=subprocess.DEVNULL)
-        deadline, wanted = time.monotonic() + 60, lines(path) + int(rng.integers(1, 8))
-        while lines(path) < wanted and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.02))
-        if process.poll() is not None:
-            break
-        process.kill()
-        process.wait()
-        kills += 1
-    assert kills >= 2
-    finished = subprocess.run([*command, "--resume", str(path)], check=False, capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr
+    killed(path, values)
     assert_same(path, whole)
-
-
-def lines(path: Path) -> int:
-    file = path / "metrics.jsonl"
-    return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
 @pytest.mark.slow

@@ -170,7 +170,7 @@ def test_the_best_by_validation_is_kept() -> None:
     task = InfluenceBalancing(length=30)
     start = torch.tensor([[-0.1], [0.4]], dtype=torch.float64)
     learner = MetaGradient(Unroll(task), task, start, optimizer="sgd", learning_rate=1e3, clip=1e9, every=1)
-    seen = [learner.step()["validation_best"] for _ in range(5)]
+    seen = [learner.step()["validated"] for _ in range(5)]
     assert learner.found()["best"].genome.item() == -0.1
     assert seen == [seen[0]] * 5
 
@@ -192,7 +192,7 @@ def test_a_gradient_teaches_to_remember() -> None:
     task = RecallTask(Recall(types=(0,) * 8), Snippets(8), length=1)
     start = torch.stack([task.rule.random(n) for n in range(4)])
     learner = MetaGradient(Unroll(task, episodes=16), task, start, learning_rate=0.02, every=50)
-    losses = [learner.step()["loss_min"] for _ in range(150)]
+    losses = [-learner.step()["best"] for _ in range(150)]
     assert min(losses[-20:]) < 0.5 * losses[0]
 
 

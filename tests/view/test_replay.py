@@ -12,7 +12,8 @@ from gymnasium import spaces
 from PIL import Image
 
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.build import build_task, resolved
+from neuroplastic.experiment.kinds import resolved
+from neuroplastic.experiment.kinds.evolution import build_task
 from neuroplastic.experiment.recipe import parse_recipe
 from neuroplastic.experiment.scores import score
 from neuroplastic.view.panel import BACK, WeightPanel
