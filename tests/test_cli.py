@@ -70,6 +70,40 @@ def test_from_recipe_to_pictures(neuroplastic: Typed, recipe: Path, tmp_path: Pa
     assert (tmp_path / "life.gif").read_bytes().startswith(b"GIF89a")
 
 
+def test_from_a_recipe_of_paths_to_their_pictures(neuroplastic: Typed, tmp_path: Path) -> None:
+    evolved = neuroplastic("evolve", "pathnet-teacher", "task.rounds=4", "tournament.steps=3", "--run", "paths")
+    assert evolved.code == 0, evolved.err
+    assert "look at it: neuroplastic replay paths" in evolved.out
+    scored = neuroplastic("evaluate", "paths", "--episodes", "2", "--json", "paths.json")
+    assert scored.code == 0, scored.err
+    assert "2 of 2 tasks learned" in scored.out
+    tasks = json.loads((tmp_path / "paths.json").read_text())["tasks"]
+    assert [row["rounds"] for row in tasks] == [4, 4]
+    assert neuroplastic("plot", "--found", "paths", "-o", "paths.png").code == 0
+    assert (tmp_path / "paths.png").read_bytes().startswith(b"\x89PNG")
+    assert neuroplastic("plot", "paths", "-o", "curve.png").code == 0
+    assert neuroplastic("replay", "paths", "--video", "paths.gif").code == 0
+    assert (tmp_path / "paths.gif").read_bytes().startswith(b"GIF89a")
+    refused = neuroplastic("replay", "paths", "--video", "paths.gif", "--damage", "mirrored")
+    assert "expected none for a path through a super-network" in refused.err
+    refused = neuroplastic("evolve", "--resume", "paths", "task.rounds=5")
+    assert "a run that goes on can only change" in refused.err
+
+
+def test_from_a_recipe_of_memory_to_what_it_remembers(neuroplastic: Typed, tmp_path: Path) -> None:
+    words = ["generations=2", "gradient.episodes=2", "gradient.validation_episodes=2", "--run", "memory"]
+    evolved = neuroplastic("evolve", "recall", *words)
+    assert evolved.code == 0, evolved.err
+    assert "look at it: neuroplastic plot --found memory" in evolved.out
+    scored = neuroplastic("evaluate", "memory", "--episodes", "4")
+    assert scored.code == 0, scored.err
+    assert "hopfield" in scored.out
+    assert neuroplastic("plot", "--found", "memory", "-o", "memory.png", "--episodes", "4").code == 0
+    assert (tmp_path / "memory.png").read_bytes().startswith(b"\x89PNG")
+    assert "--found: expected one run" in neuroplastic("plot", "--found", "memory", "memory").err
+    assert "kind: expected a recipe of kind 'evolution'" in neuroplastic("replay", "memory", "--video", "m.gif").err
+
+
 def test_a_sceptic_questions_an_agent(neuroplastic: Typed, recipe: Path, tmp_path: Path) -> None:
     assert neuroplastic("evolve", recipe, "generations=1").code == 0
     words = ["--episodes", "10", "--workers", "1", "--moment", "5", "--freeze", "3", "--freeze", "8"]

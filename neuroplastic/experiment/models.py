@@ -239,9 +239,17 @@ class GradientSection(_NamedSection):
 
 
 class LearningSection(_Section):
-    """What fresh networks learn by a rule, and how that is scored; see `LearningTask` and `families`."""
+    """What fresh networks learn by a rule, and how that is scored; see `LearningTask`.
 
-    family: str
+    Attributes:
+        family: one of `families`, or
+        train, validation, held_out: your own: name of a task -> its ``source`` and the arguments of it (`sources`).
+    """
+
+    family: str = ""
+    train: dict[str, dict[str, Any]] = {}
+    validation: dict[str, dict[str, Any]] = {}
+    held_out: dict[str, dict[str, Any]] = {}
     hidden: list[list[int]] | None = None
     held_out_hidden: list[list[int]] = []
     updates: int = 10

@@ -168,7 +168,7 @@ class Evolution:
         }
         metrics |= {f"center_{name}": float(np.mean(values[-1])) for name, values in tried.measures.items()}
         if selected is not None:
-            metrics["selected"] = float(selected.fitness.mean(axis=1).max())
+            metrics["selected"] = float(np.nanmax(selected.fitness.mean(axis=1), initial=-np.inf))
         if merge:
             metrics["groups"] = merge.groups
         metrics |= {"failures": sum(tried.failures.values())} | strategy.metrics()

@@ -32,6 +32,18 @@ KNOWN: dict[str, dict[str, Any]] = {
         "task": {"family": "boolean", **SMALL},
         "selection": {"every": 2, "top": 1, "episodes": 2},
     },
+    "sources": {
+        "kind": "learning",
+        "generations": 5,
+        "search": {"name": "random", "population": 2, "sigma": 0.3},
+        "rule": {"name": "sgd"},
+        "task": {
+            "train": {"xor": {}, "spirals": {"turns": 0.5}, "pairs": {"source": "digits", "only": [3, 5]}},
+            "validation": {"nand": {}},
+            "held_out": {"moons": {}},
+            **SMALL,
+        },
+    },
     "descent": {
         "kind": "learning",
         "generations": 5,
@@ -185,6 +197,12 @@ def test_an_agent_without_the_parts_of_its_path_is_refused(tmp_path: Path) -> No
         ("learning", "task.fitness=speed", r"fitness: expected one of"),
         ("learning", "task.hidden=[[0]]", r"hidden: expected a number >= 1; got 0"),
         ("learning", "task.held_out_hidden=[[4]]", r"held_out_hidden: expected other layers than in hidden"),
+        ("learning", "task.train.xor={}", r"task: expected a family, or sources of its own.*got both"),
+        ("sources", 'task.train.xor={source="xro"}', r"task\.train\.xor\.source: expected one of.*did you mean 'xor'"),
+        ("sources", "task.train.spirals.turn=2.0", r"unknown key task\.train\.spirals\.turn.*did you mean 'turns'"),
+        ("sources", "task.held_out={}", r"held_out: expected one source at least"),
+        ("sources", 'task.held_out.other={source="nand"}', r"held_out: expected other sources than in validation"),
+        ("sources", 'task.train.mnist={source="torchvision", name="MNIST", root="."}', r"classes: expected a value"),
         ("learning", "gradient.name=unroll", r"expected a section \[search\] or a section \[gradient\]; got both"),
         ("descent", "gradient.name=guess", r"gradient\.name: expected one of"),
         ("descent", "gradient.particles=3", r"gradient\.particles: expected an even number; got 3"),
@@ -214,8 +232,9 @@ def test_what_is_wrong_is_named(name: str, word: str, message: str) -> None:
 def test_what_runs_in_one_process_takes_no_cluster(tmp_path: Path) -> None:
     for name in ("recall", "pathnet"):
         recipe = recipe_of(KNOWN[name])
-        with pytest.raises(NeuroplasticError, match="--cluster: expected none"), KINDS[recipe.kind].job(
-            recipe, "auto", quiet, quiet
+        with (
+            pytest.raises(NeuroplasticError, match="--cluster: expected none"),
+            KINDS[recipe.kind].job(recipe, "auto", quiet, quiet),
         ):
             pass
 

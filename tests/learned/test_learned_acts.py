@@ -16,7 +16,8 @@ LIVES, INPUTS, OUTPUTS = 3, 4, 2
 def born(seed: int) -> LearnedPolicy:
     policy = LearnedPolicy(INPUTS, OUTPUTS, (5,), rule=Blur(3, synapse_norm=True), dtype=torch.float64)
     genomes = torch.stack([policy.rule.drawn(seed + n) for n in range(LIVES)])
-    policy.birth(genomes + 0.1 * torch.randn(genomes.shape, generator=torch.Generator().manual_seed(seed)), range(LIVES))
+    noise = torch.randn(genomes.shape, generator=torch.Generator().manual_seed(seed))
+    policy.birth(genomes + 0.1 * noise, range(LIVES))
     return policy
 
 
@@ -79,7 +80,7 @@ def test_a_random_rule_is_of_the_same_spread() -> None:
 
 
 def test_a_frozen_life_says_what_its_synapses_say() -> None:
-    """Frozen before its first step, a life is the network of its birth: what it says depends on what it observes alone."""
+    """Frozen before its first step, it is the network of its birth: what it says depends on what it observes alone."""
     policy = Controlled(born(5), Controls.parse(["freeze=0"]))
     policy.birth(torch.stack([Blur(3, synapse_norm=True).drawn(n) for n in range(LIVES)]), range(LIVES))
     observed = torch.randn(LIVES, INPUTS, dtype=torch.float64)

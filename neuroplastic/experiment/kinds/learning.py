@@ -24,7 +24,7 @@ from neuroplastic.learners.estimators import estimators
 from neuroplastic.learners.evolution import Evolution, Selection
 from neuroplastic.learners.meta import Curriculum, MetaGradient
 from neuroplastic.noise import normal, stream
-from neuroplastic.tasks.data import Snippets
+from neuroplastic.tasks.data import Snippets, Source, sources
 from neuroplastic.tasks.families import Family, families
 from neuroplastic.tasks.learning import LearningTask
 from neuroplastic.tasks.recall import RecallTask
@@ -51,11 +51,30 @@ def estimator_of(gradient: GradientSection) -> tuple[Callable, dict[str, Any]]:
 def build_family(recipe: LearningRecipe) -> Family:
     """What there is to learn."""
     section = recipe.task
-    check_name("task.family", section.family, families)
+    parts = {part: getattr(section, part) for part in ("train", "validation", "held_out")}
+    if bool(section.family) == any(parts.values()):
+        raise RecipeError(
+            "task: expected a family, or sources of its own for train, validation and held_out; got both or none"
+        )
     shapes: dict[str, Any] = {"held_out_hidden": [tuple(hidden) for hidden in section.held_out_hidden]}
     if section.hidden is not None:
         shapes["hidden"] = [tuple(hidden) for hidden in section.hidden]
+    if not section.family:
+        own = {part: _sources(f"task.{part}", given) for part, given in parts.items()}
+        return named("task", Family, **own, **shapes)
+    check_name("task.family", section.family, families)
     return named("task", families[section.family], **shapes)
+
+
+def _sources(key: str, given: Mapping[str, Mapping[str, Any]]) -> dict[str, Source]:
+    made = {}
+    for name, options in given.items():
+        kind = options.get("source", name)
+        check_name(f"{key}.{name}.source", kind, sources)
+        rest = {option: value for option, value in options.items() if option != "source"}
+        checked = constructor_options(sources[kind], rest, f"{key}.{name}")
+        made[name] = named(f"{key}.{name}", sources[kind], **checked)
+    return made
 
 
 def build_task(recipe: FoundRule, part: str = "train") -> LearningTask | RecallTask:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -85,9 +85,9 @@ class Finite:
         return x[index], y[index]
 
 
-def digits_source(**options) -> Finite:
-    """scikit-learn's handwritten digits, 8 × 8, as in [-1, 1]; options of `Finite`."""
-    return Finite(_digits, 10, **options)
+def digits_source(share: float = 0.25, seed: int = 0, only: Sequence[int] = ()) -> Finite:
+    """scikit-learn's handwritten digits, 8 × 8, as in [-1, 1]; arguments of `Finite`."""
+    return Finite(_digits, 10, share, seed, tuple(only))
 
 
 def _digits() -> tuple[Tensor, Tensor]:
@@ -95,6 +95,8 @@ def _digits() -> tuple[Tensor, Tensor]:
     return 2 * x - 1, y
 
 
-def vision_source(name: str, root: str, classes: int, **options) -> Finite:
-    """A data set of torchvision that lies in the folder ``root``; options of `Finite`."""
-    return Finite(partial(vision, name, root), classes, **options)
+def vision_source(
+    name: str, root: str, classes: int, share: float = 0.25, seed: int = 0, only: Sequence[int] = ()
+) -> Finite:
+    """A data set of torchvision that lies in the folder ``root``; arguments of `Finite`."""
+    return Finite(partial(vision, name, root), classes, share, seed, tuple(only))
