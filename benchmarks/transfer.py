@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--runs", type=Path, default=Path("runs/transfer"), help="folder of the finished seeds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there; other pairs in it stay")
     options = parser.parse_args()
     if options.json:
         check_output("--json", options.json)
@@ -195,7 +195,8 @@ def main() -> None:
         report[name] = table(pair, results(pair, seeds, options.runs / f"{name}.jsonl"))
         show(name, report[name])
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        before = json.loads(options.json.read_text()) if options.json.exists() else {}
+        options.json.write_text(json.dumps(before | report, indent=1) + "\n")
 
 
 if __name__ == "__main__":
