@@ -21,7 +21,8 @@ from rich.console import Console
 from neuroplastic.evaluate.processes import cores
 from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.experiment.agent import Agent
-from neuroplastic.experiment.build import build_learner, build_task, checked
+from neuroplastic.experiment.kinds import checked
+from neuroplastic.experiment.kinds.evolution import build_learner, build_task
 from neuroplastic.experiment.loop import evolve
 from neuroplastic.experiment.recipe import Recipe, load_recipe
 from neuroplastic.experiment.report import PlainReporter
@@ -91,17 +92,23 @@ def row(name: str, figures: np.ndarray) -> str:
     return f"| {name} | {seeds} | {figures.mean():.1f} | {low:.1f} … {high:.1f} |"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--episodes", type=int, default=20)
-    parser.add_argument("--runs", type=Path, default=Path("runs/benchmark"), help="folder of the runs")
+def asked(parser: argparse.ArgumentParser, seeds: int, episodes: int, few: int, runs: str) -> argparse.Namespace:
+    """The command line's words, with those of a comparison over seeds; a quick one is of one seed, ``few`` episodes."""
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--episodes", type=int, default=episodes)
+    parser.add_argument("--runs", type=Path, default=Path(runs), help="folder of the runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all returns there")
     parser.add_argument("--quick", action="store_true", help="one seed, few episodes")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.seeds, arguments.episodes = 1, 5
+        arguments.seeds, arguments.episodes = 1, few
+    return arguments
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe")
+    arguments = asked(parser, seeds=3, episodes=20, few=5, runs="runs/benchmark")
     torch.set_num_threads(1)
 
     def run(recipe: Recipe, kind: str) -> Agent:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from evolution import evolved, interval, with_search
+from evolution import asked, evolved, interval, with_search
 
 from neuroplastic.evaluate.processes import cores
 from neuroplastic.experiment.agent import Agent
@@ -180,14 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS))
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--episodes", type=int, default=100)
-    parser.add_argument("--runs", type=Path, default=Path("runs/plasticity"), help="folder of the runs")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all returns there")
-    parser.add_argument("--quick", action="store_true", help="one seed, few episodes")
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.seeds, arguments.episodes = 1, 10
+    arguments = asked(parser, seeds=5, episodes=100, few=10, runs="runs/plasticity")
     torch.set_num_threads(1)
     everything: dict[str, Figures] = {}
     for world in arguments.worlds:

@@ -37,7 +37,8 @@ from neuroplastic_envs.quadruped.simulation import Simulation
 from numpy.typing import NDArray
 from watch import watched
 
-from neuroplastic.experiment.build import build_task, checked
+from neuroplastic.experiment.kinds import checked
+from neuroplastic.experiment.kinds.evolution import build_task
 from neuroplastic.experiment.recipe import load_recipe
 from neuroplastic.plastic import HebbianRule, PlasticNetwork
 from neuroplastic.plastic.kernels import cpu

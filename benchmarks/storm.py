@@ -4,9 +4,9 @@
 
 A cluster of a head and two nodes is started on this machine, and `neuroplastic evolve` works on it as a process of its
 own. Meanwhile workers are killed or stopped, raylets are killed (new ones join), all nodes leave for some seconds, and
-the driver is killed and the same command typed again. In the end the generations done are evolved once more in one
-process without a cluster, and everything that was found is compared bit for bit. Lives wait for a twentieth of a
-second, so that two cores are enough for all of it.
+the driver is killed and the same command typed again: each of it at least once, and the run goes on after the last. In
+the end the generations done are evolved once more in one process without a cluster, and everything that was found is
+compared bit for bit. Lives wait for a twentieth of a second, so that two cores are enough for all of it.
 """
 
 from __future__ import annotations
@@ -78,11 +78,22 @@ class Driver:
         file = self.run / "metrics.jsonl"
         return file.read_bytes().count(b"\n") if file.exists() else 0
 
+    def check(self, status: int | None = None) -> None:
+        """Raises SystemExit unless it has ended with this status; None: unless it is alive."""
+        if self.process.poll() != status:
+            raise SystemExit(f"the driver ended by itself: {self.log.read_text()[-3000:]}")
+
+    def go_on_to(self, generations: int) -> None:
+        """Waits until so many are in its metrics."""
+        while self.done() < generations:
+            self.check()
+            time.sleep(0.1)
+
     def end(self) -> None:
         """Asks it to stop, with a checkpoint."""
         self.process.send_signal(signal.SIGTERM)
-        if self.process.wait(timeout=120) != 130:
-            raise SystemExit(f"the driver ended by itself: {self.log.read_text()[-3000:]}")
+        self.process.wait()
+        self.check(130)
 
 
 def environment() -> dict[str, str]:
@@ -141,26 +152,23 @@ def storm(seconds: float, every: float, seed: int, folder: Path, console: Consol
     strikes: Counter[str] = Counter()
     try:
         driver = Driver(folder / "run", cluster.address, folder / "driver.log")
-        while driver.done() < 5:  # workers have started
-            if driver.process.poll() is not None:
-                raise SystemExit(driver.log.read_text()[-3000:])
-            time.sleep(0.1)
+        driver.go_on_to(5)  # workers have started
         first, begun = driver.done(), time.monotonic()
         while time.monotonic() - begun < min(30.0, seconds / 3):
             time.sleep(0.1)
-        quiet = (time.monotonic() - begun) / (driver.done() - first)
+        quiet = (time.monotonic() - begun) / max(1, driver.done() - first)
 
         first, begun, kinds = driver.done(), time.monotonic(), []
-        while (left := seconds - (time.monotonic() - begun)) > 0:
-            time.sleep(min(every, left))
-            if driver.process.poll() is not None:
-                raise SystemExit(f"the driver ended by itself: {driver.log.read_text()[-3000:]}")
+        while time.monotonic() - begun < seconds or len(strikes) < len(KINDS):
+            time.sleep(every)
+            driver.check()
             kinds = kinds or random.sample(KINDS, len(KINDS))
             kind = kinds.pop()
             if strike(kind, cluster, driver):
                 strikes[kind] += 1
             console.print(f"{time.monotonic() - begun:6.0f} s  generation {driver.done()}  {kind}", highlight=False)
         stormy = (time.monotonic() - begun) / max(1, driver.done() - first)
+        driver.go_on_to(driver.done() + 1)
         driver.end()
     finally:
         cluster.shutdown()
@@ -207,7 +215,7 @@ def differences(run: Path, alone: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=120.0, help="how long the storm lasts")
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long the storm lasts, at least")
     parser.add_argument("--every", type=float, default=10.0, help="seconds from one strike to the next")
     parser.add_argument("--seed", type=int, default=0, help="chooses what is struck")
     parser.add_argument("--json", type=Path, help="write the figures to this file")

@@ -106,7 +106,7 @@ class Actor:
         return True
 
     def end(self) -> None:
-        """Ends it by force."""
+        """Ends it by force; if its process is stopped, Ray's node kills it some seconds later."""
         with suppress(Exception):  # the cluster itself may be gone
             require("ray", "cluster").kill(self._handle, no_restart=True)
 

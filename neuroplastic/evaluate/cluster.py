@@ -36,6 +36,9 @@ CENSUS = 1.0
 PATIENCE = 10.0
 """Seconds without any worker after which the evaluator says that it waits."""
 
+NODE_DIED = "its node has died"
+"""What Ray's error says, and nothing else shows, if a worker was lost with its node: that is no fault of the task."""
+
 SLOW = 2.0
 """A block that takes so many times as long as others do is tried by an idle worker, too."""
 
@@ -63,7 +66,8 @@ class ClusterEvaluator(Evaluator):
         cpus: cores that an actor takes in Ray's books; it computes in one thread.
         gpus: GPUs or a fraction of one that an actor takes.
         limit: seconds that the trials of one member may take; a block may take as many for each of its members.
-        tries: times that a member may end its worker, and that as many workers as there are may fail to start in a row.
+        tries: times that a member may end its worker, and that as many workers as there are may fail to start in a row,
+            those aside that are lost with their nodes.
         warm_up: seconds more for a worker's first block: it compiles, and builds its environments.
         note: told what a person wants to know, such as that there is no worker.
 
@@ -242,7 +246,8 @@ class ClusterEvaluator(Evaluator):
                 actor.ready, self._unstarted = True, 0
             else:
                 self._dismiss(actor)
-                self._count_unstarted(error)
+                if NODE_DIED not in str(error):
+                    self._count_unstarted(error)
             return
         if error is not None:
             return self._lose(actor, "killed", "killed its worker")

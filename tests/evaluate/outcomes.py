@@ -72,16 +72,19 @@ class Strike:
             (self.folder / "go").touch()
 
 
+def ended(pid: int) -> bool:
+    """Whether there is no such process any more; one that nobody has asked about counts as ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except OSError:
+        return True
+    return state == "Z" and threads == 1  # while others of its threads end, nobody is told of its death
+
+
 def gone(pid: int) -> bool:
-    """Whether the process has ended, within a minute."""
+    """Whether the process ends within a minute."""
     end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
-        except OSError:
-            return True
-        if state == "Z" and threads == 1:  # while others of its threads end, nobody is told of its death
-            return True
+    while not ended(pid) and time.monotonic() < end:
         time.sleep(0.01)
-    return False
+    return ended(pid)

@@ -108,6 +108,15 @@ class Unreadable(Scripted):
         return _refuse, ()
 
 
+class Late(Scripted):
+    """Its workers start when there is the file "go"; until then they write their processes there."""
+
+    @property
+    def layout(self) -> Layout:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.suffer(WAIT, os.getpid())
+        return Scripted.layout
+
+
 class Threads(Scripted):
     """Fitness is the number of threads that libraries use."""
 

@@ -29,15 +29,21 @@ def workers(tmp_path: Path, cluster, notes: list[str]) -> Iterator[ClusterEvalua
         yield evaluator
 
 
-def once(when: Callable[[int], bool], strike: Callable[[], object]) -> Callable[[int, int], None]:
-    """Progress that strikes once, in this thread, when so many members are done."""
-    left = [strike]
+def in_turn(*strikes: tuple[Callable[[int], bool], Callable[[], object]]) -> Callable[[int, int], None]:
+    """Progress that strikes in this thread, each time once: (when, told how many members are done; what is done)."""
+    left = list(strikes)
 
     def progress(done: int, total: int) -> None:
-        if left and when(done):
-            left.pop()()
+        if left and left[0][0](done):
+            left.pop(0)[1]()
 
     return progress
+
+
+def leave(cluster) -> None:
+    """Kills the raylets of all nodes but the head."""
+    for node in list(cluster.worker_nodes):
+        cluster.remove_node(node, allow_graceful=False)
 
 
 def slow(members: int, rng: np.random.Generator) -> DensePopulation:
@@ -50,31 +56,27 @@ def at_work(folder: Path) -> set[str]:
     return {file.read_text() for file in folder.glob("at-*")}
 
 
-def test_a_node_that_is_killed_and_one_that_joins(workers, cluster, rng: np.random.Generator, tmp_path: Path) -> None:
-    """The new node's cores are used in the generation that is under way."""
+def test_a_node_that_is_killed(workers, cluster, rng: np.random.Generator, tmp_path: Path) -> None:
+    """What its worker was trying is tried elsewhere; nobody else is free to help before its death is known."""
     node = cluster.add_node(num_cpus=1)
-    members, births = slow(60, rng), seeds(rng)
-    expected = serial(members, births, tmp_path)
-    while len(at_work(tmp_path)) < 3:  # the third has to start
-        same(workers.evaluate(members, births), expected)
+    members, births = script.population([script.WAIT] * 60, rng), seeds(rng)
+    progress = in_turn(
+        (lambda done: len(at_work(tmp_path)) >= 3, lambda: cluster.remove_node(node, allow_graceful=False)),  # SIGKILL
+        (lambda done: workers.faults["killed"] > 0, (tmp_path / "go").touch),
+    )
+    same(workers.evaluate(members, births, progress=progress), serial(members, births, tmp_path))
+    assert workers.faults["killed"] == 1
+    assert workers.faults["repeated"] >= workers.task.batch
 
-    strike = once(bool, lambda: cluster.remove_node(node, allow_graceful=False))  # kills its raylet
-    same(workers.evaluate(members, births, progress=strike), expected)
-    assert workers.faults["killed"] + workers.faults["stragglers"] >= 1  # or others are quicker
 
-    for file in tmp_path.glob("at-*"):
-        file.unlink()
-    members, joined = script.population([script.WAIT] * 60, rng), []
-
-    def join(done: int, total: int) -> None:
-        """Nobody's members end before three workers try some."""
-        present = len(at_work(tmp_path))
-        if present and not joined:
-            joined.append(cluster.add_node(num_cpus=1))
-        if present >= 3:
-            (tmp_path / "go").touch()
-
-    same(workers.evaluate(members, births, progress=join), serial(members, births, tmp_path))
+def test_a_node_that_joins(workers, cluster, rng: np.random.Generator, tmp_path: Path) -> None:
+    """Its cores are used in the generation that is under way."""
+    members, births, joined = script.population([script.WAIT] * 60, rng), seeds(rng), []
+    progress = in_turn(
+        (lambda done: len(at_work(tmp_path)) >= 2, lambda: joined.append(cluster.add_node(num_cpus=1))),
+        (lambda done: len(at_work(tmp_path)) >= 3, (tmp_path / "go").touch),
+    )
+    same(workers.evaluate(members, births, progress=progress), serial(members, births, tmp_path))
     cluster.remove_node(joined[0])
 
 
@@ -86,22 +88,31 @@ def test_all_workers_gone_for_a_while(
     members, births = slow(60, rng), seeds(rng)
     workers.evaluate(slow(2, rng), births)
     waits = workers.faults["waits"]
-
-    def leave() -> None:
-        for node in list(cluster.worker_nodes):
-            cluster.remove_node(node, allow_graceful=False)
-
-    away = once(bool, leave)
-    back = once(lambda done: workers.faults["waits"] > waits, lambda: cluster.add_node(num_cpus=2))
-
-    def progress(done: int, total: int) -> None:
-        away(done, total)
-        back(done, total)
-
+    progress = in_turn(
+        (bool, lambda: leave(cluster)),
+        (lambda done: workers.faults["waits"] > waits, lambda: cluster.add_node(num_cpus=2)),
+    )
     same(workers.evaluate(members, births, progress=progress), serial(members, births, tmp_path))
     assert workers.faults["waits"] == waits + 1
     assert notes[-2].startswith("no worker for 1 s: waiting for the cluster, which reports room for ")
     assert notes[-1].startswith("workers are back after ")
+
+
+def test_nodes_that_die_while_workers_start_there(cluster, rng: np.random.Generator, tmp_path: Path) -> None:
+    """However many are lost with them: that does not count among the starts that failed."""
+    members, births = script.population([script.FINE] * 5, rng), seeds(rng)
+
+    def back() -> None:
+        (tmp_path / "go").touch()
+        cluster.add_node(num_cpus=2)
+
+    with ClusterEvaluator(script.Late(tmp_path), cluster.address, tries=1) as evaluator:
+        assert evaluator.size == 2
+        progress = in_turn(
+            (lambda done: len(at_work(tmp_path)) == 2, lambda: leave(cluster)),
+            (lambda done: evaluator.size == 1, back),  # it asks for one, and waits
+        )
+        same(evaluator.evaluate(members, births, progress=progress), serial(members, births, tmp_path))
 
 
 def test_who_takes_long_is_helped(workers, rng: np.random.Generator, tmp_path: Path) -> None:

@@ -4,25 +4,16 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tomli_w
-from runs import Quiet, assert_same, create, recipe_of, run
+from runs import Quiet, assert_same, create, killed, recipe_of, run
 from safetensors.numpy import load_file, save_file
 
 from neuroplastic.errors import RecipeError, RunError, TrialError
 from neuroplastic.experiment.run import KEEP, RunFolder, read_metrics
-
-
-@pytest.fixture
-def whole(tmp_path: Path, tiny: dict[str, Any]) -> Path:
-    path = tmp_path / "whole"
-    assert run(create(path, tiny))
-    return path
 
 
 def test_a_run_leaves_what_was_promised(whole: Path) -> None:
@@ -76,34 +67,8 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, tiny: dict[str, Any]
     values = {**tiny, "generations": 40}
     whole, path = tmp_path / "whole", tmp_path / "killed"
     assert run(create(whole, values))
-    values["evaluate"] = {"workers": workers}
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text(tomli_w.dumps(values))
-    command = [sys.executable, "-m", "neuroplastic", "evolve"]
-    rng = np.random.default_rng()
-    kills = 0
-    while kills < 4:
-        start = ["--resume", str(path)] if path.exists() else [str(recipe), "--run", str(path)]
-        process = subprocess.Popen([*command, *start], stdout=subprocess.DEVNULL)
-        deadline, before = time.monotonic() + 60, _lines(path)
-        wanted = before + int(rng.integers(1, 6))
-        while _lines(path) < wanted and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.02))
-        if process.poll() is not None:
-            break
-        process.kill()
-        process.wait()
-        kills += 1
-    assert kills >= 2
-    finished = subprocess.run([*command, "--resume", str(path)], check=False, capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr
+    killed(path, {**values, "evaluate": {"workers": workers}})
     assert_same(path, whole)
-
-
-def _lines(path: Path) -> int:
-    file = path / "metrics.jsonl"
-    return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "foreign", "other learner", "scalar state"])

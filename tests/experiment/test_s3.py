@@ -40,7 +40,7 @@ def server() -> Iterator[tuple[subprocess.Popen, int]]:
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while True:
             with suppress(OSError):
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -124,7 +124,7 @@ def test_kill_9_at_any_moment_and_another_machine_goes_on(address: str, tmp_path
         return max((int(name[:8]) for name in manifest_names(store.names(new=True))), default=0)
 
     first = start("first")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while published() < 2 and first.poll() is None:  # its first checkpoint
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -132,7 +132,7 @@ def test_kill_9_at_any_moment_and_another_machine_goes_on(address: str, tmp_path
     first.kill()
     assert first.wait() == -signal.SIGKILL, "it was not done"
     second = start("second")
-    assert second.wait(timeout=120) == 0, (tmp_path / "second" / "printed").read_text()
+    assert second.wait(timeout=600) == 0, (tmp_path / "second" / "printed").read_text()
     assert "going on after generation" in (tmp_path / "second" / "printed").read_text()
     assert_same(address, tmp_path / "whole")
     assert list((tmp_path / "first").glob("neuroplastic-*")), "nobody tidied up behind the one that was killed"

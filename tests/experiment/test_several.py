@@ -60,7 +60,7 @@ def test_what_is_wrong_is_said_before_any_begins(recipe: str, tmp_path: Path) ->
     assert not (tmp_path / "runs").exists()
 
 
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
+def until(condition: Callable[[], object], seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -76,7 +76,7 @@ def test_stopped_and_gone_on(recipe: str, tiny: dict[str, Any], tmp_path: Path, 
     folders = [tmp_path / "runs" / f"mine-seed{seed}" for seed in (3, 4)]
     until(lambda: all(any((folder / "checkpoints").glob("*")) for folder in folders))
     os.killpg(endless.pid, signal.SIGINT) if number == signal.SIGINT else endless.kill()
-    assert endless.wait(timeout=120) in (STOPPED, -signal.SIGKILL)
+    assert endless.wait(timeout=600) in (STOPPED, -signal.SIGKILL)
     for folder in folders:  # whoever works on it has ended when its lock is free
         until(lambda folder=folder: free(folder))
     done = max(len(read_metrics(folder)) for folder in folders)
