@@ -39,7 +39,8 @@ def test_with_a_deviation_for_each_number_rows_and_mean_squares_are_those_of_num
     rows = population.rows(range(5)).numpy()
     assert rows.dtype == dtype
     np.testing.assert_allclose(rows, expected, rtol=tolerance, atol=5 * tolerance)
-    np.testing.assert_allclose(population.mean_squares(), (expected**2).mean(axis=1), rtol=20 * tolerance)
+    squares, error = (expected**2).mean(axis=1), 10 * tolerance  # of a number; center and deviation may cancel
+    assert (np.abs(population.mean_squares() - squares) <= error * (2 * np.sqrt(squares) + error)).all()
 
 
 @settings(deadline=None)
