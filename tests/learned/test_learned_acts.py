@@ -30,6 +30,11 @@ def live(policy: LearnedPolicy | Controlled, seed: int, steps: int) -> list[torc
     return said
 
 
+def same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Bit for bit, where a life ran away too."""
+    return torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
 @given(seed=st.integers(0, 2**31), rows=st.sets(st.integers(0, LIVES - 1), min_size=1), steps=st.integers(1, 5))
 def test_frozen_synapses_stop_and_the_others_go_on(seed: int, rows: set[int], steps: int) -> None:
     policy, free = born(seed), born(seed)
@@ -42,13 +47,13 @@ def test_frozen_synapses_stop_and_the_others_go_on(seed: int, rows: set[int], st
     for name, weights in policy.weights().items():
         for row in range(LIVES):
             expected = before[name] if row in rows else free.weights()[name]
-            assert torch.equal(weights[row], expected[row])
+            assert same(weights[row], expected[row])
     one = [min(rows)]
     policy.birth(torch.stack([policy.rule.drawn(seed)]), [7], one)  # who is born in its place is free
     live(policy, seed + 2, 2)
     newborn = policy.weights()
     live(policy, seed + 3, 3)
-    assert not all(torch.equal(weights[one], newborn[name][one]) for name, weights in policy.weights().items())
+    assert not all(same(weights[one], newborn[name][one]) for name, weights in policy.weights().items())
 
 
 @given(seed=st.integers(0, 2**31), row=st.integers(0, LIVES - 1), layer=st.sampled_from(["layer0", "layer1"]))
@@ -62,7 +67,7 @@ def test_assigned_weights_are_there_and_nothing_else_is_touched(seed: int, row: 
         expected = before[name].clone()
         if name == layer:
             expected[row] = weights[0]
-        assert torch.equal(now, expected)
+        assert same(now, expected)
 
 
 def test_a_random_rule_is_of_the_same_spread() -> None:
