@@ -49,9 +49,11 @@ class Cost:
         return ", ".join(parts)
 
 
-def lives_left(
-    recipe: EvolutionRecipe | LearningRecipe | RecallRecipe, population: int, done: int = 0
-) -> tuple[int, int]:
+Searching = EvolutionRecipe | LearningRecipe | RecallRecipe
+"""A recipe whose genomes a strategy may search for."""
+
+
+def lives_left(recipe: Searching, population: int, done: int = 0) -> tuple[int, int]:
     """(lives in a generation, lives in all generations from ``done`` on, those of selections among them)."""
     chosen = recipe.selection
     lives = (population + 1) * recipe.task.episodes
@@ -62,7 +64,7 @@ def lives_left(
 
 
 def search_cost(
-    recipe: EvolutionRecipe | LearningRecipe | RecallRecipe,
+    recipe: Searching,
     learner: Evolution,
     task: Task,
     steps: float,

@@ -33,15 +33,20 @@ class _Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class _NamedSection(BaseModel):
-    """A section whose further keys are the constructor arguments of the class that it names."""
+class _OptionsSection(BaseModel):
+    """A section whose further keys are the constructor arguments of a class."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
-    name: str
 
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
+
+
+class _NamedSection(_OptionsSection):
+    """One that names the class."""
+
+    name: str
 
 
 class SearchSection(_NamedSection):
@@ -325,28 +330,12 @@ class NetworkSection(_Section):
     readout_gain: float = 1.0
 
 
-class TournamentSection(_Section):
-    """How paths evolve; see `Tournament`."""
-
-    population: int = 64
-    genes: int = 3
-    steps: int = 50
-    pairs: int = 1
-    rate: float | None = None
-    reach: int = 2
-    exchange: str = "step"
+class TournamentSection(_OptionsSection):
+    """How paths evolve: the arguments of `Tournament`."""
 
 
-class DescentSection(_Section):
-    """How modules learn; see `Descent`."""
-
-    name: str = "sgd"
-    learning_rate: float = 0.05
-    momentum: float = 0.0
-    decay: float = 0.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+class DescentSection(_OptionsSection):
+    """How modules learn: the arguments of `Descent`."""
 
 
 class PathNetRecipe(Recipe):

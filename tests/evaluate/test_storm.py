@@ -20,4 +20,5 @@ def test_a_minute_of_storm(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     found = json.loads(file.read_text())
     assert found["generations lost"] == 0
+    assert found["generations"] > 5
     assert len(found["strikes"]) == 5, "each kind"

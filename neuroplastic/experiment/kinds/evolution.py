@@ -13,7 +13,7 @@ from torch import Tensor
 from neuroplastic.errors import RecipeError, check_range
 from neuroplastic.evaluate.base import Evaluator, Progress
 from neuroplastic.evaluate.serial import SerialEvaluator
-from neuroplastic.experiment.cost import lives_left, search_cost
+from neuroplastic.experiment.cost import Searching, lives_left, search_cost
 from neuroplastic.experiment.kinds.job import Job
 from neuroplastic.experiment.kinds.workers import body_megabytes, build_evaluator
 from neuroplastic.experiment.models import EvolutionRecipe, PolicySection, SearchSection, StartedSearchSection
@@ -103,7 +103,6 @@ def build_learner(
     recipe: EvolutionRecipe, task: RolloutTask, evaluator: Evaluator, progress: Progress | None = None
 ) -> Evolution:
     """The learner at its generation 0."""
-    make, options = strategy_of(recipe.search)
     codec, merging = named("rule", lambda: task.codec), None
     if recipe.merge:
         if recipe.policy.learned:
@@ -114,6 +113,16 @@ def build_learner(
     center = recipe.search.center_std * normal(stream(recipe.seed, "center"), codec.layout.size)
     if isinstance(codec, Scaled):
         center = center + codec.random(recipe.seed).to(center)
+    statistics = Statistics.nothing(task.inputs) if task.normalise else None
+    more = {"progress": progress, "statistics": statistics, "codec": codec, "merging": merging}
+    return searching(recipe, recipe.search, center, evaluator, **more)
+
+
+def searching(
+    recipe: Searching, search: SearchSection | StartedSearchSection, center: Tensor, evaluator: Evaluator, **more: Any
+) -> Evolution:
+    """The learner around a recipe's strategy, which starts at ``center``; ``more`` is for `Evolution`."""
+    make, options = strategy_of(search)
     return Evolution(
         named("search", make, center, seed=recipe.seed, **options),
         evaluator,
@@ -121,10 +130,7 @@ def build_learner(
         episodes=recipe.task.episodes,
         selection=Selection(**recipe.selection.model_dump()),
         max_failed=recipe.max_failed,
-        progress=progress,
-        statistics=Statistics.nothing(task.inputs) if task.normalise else None,
-        codec=codec,
-        merging=merging,
+        **more,
     )
 
 

@@ -13,7 +13,7 @@ from neuroplastic.errors import RecipeError, check_name
 from neuroplastic.evaluate.base import Evaluator, Progress
 from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.experiment.cost import learner_cost, lives_left, search_cost
-from neuroplastic.experiment.kinds.evolution import strategy_of
+from neuroplastic.experiment.kinds.evolution import searching, strategy_of
 from neuroplastic.experiment.kinds.job import Job
 from neuroplastic.experiment.kinds.workers import build_evaluator
 from neuroplastic.experiment.models import GradientSection, LearningRecipe, RecallRecipe, SelectionSection
@@ -21,7 +21,7 @@ from neuroplastic.experiment.options import constructor_options, named, resolve
 from neuroplastic.genome import Codec, Identity, Layout
 from neuroplastic.learned import Recall, Scaled, UpdateRule, rules
 from neuroplastic.learners.estimators import estimators
-from neuroplastic.learners.evolution import Evolution, Selection
+from neuroplastic.learners.evolution import Evolution
 from neuroplastic.learners.meta import Curriculum, MetaGradient
 from neuroplastic.noise import normal, stream
 from neuroplastic.tasks.data import Snippets, Source, sources
@@ -111,21 +111,11 @@ def start(task: LearningTask | RecallTask, seed: int) -> Tensor:
 def build_search(recipe: FoundRule, evaluator: Evaluator, progress: Progress | None = None) -> Evolution:
     """The learner that searches, at its generation 0."""
     assert recipe.search is not None
-    make, options = strategy_of(recipe.search)
     task = build_task(recipe)
     codec, center = codec_of(task), start(task, recipe.seed)
     center = (codec.encode(center) if isinstance(codec, Scaled) else center).float()
     center = center + recipe.search.center_std * normal(stream(recipe.seed, "center"), len(center))
-    return Evolution(
-        named("search", make, center, seed=recipe.seed, **options),
-        evaluator,
-        seed=recipe.seed,
-        episodes=recipe.task.episodes,
-        selection=Selection(**recipe.selection.model_dump()),
-        max_failed=recipe.max_failed,
-        progress=progress,
-        codec=codec,
-    )
+    return searching(recipe, recipe.search, center, evaluator, progress=progress, codec=codec)
 
 
 def build_descent(recipe: FoundRule) -> MetaGradient:

@@ -59,6 +59,11 @@ def build_network(recipe: PathNetRecipe, inputs: tuple[int, ...]) -> SuperNetwor
     return named("network", SuperNetwork, network.inputs, network.layers, readout)
 
 
+def tournament_of(recipe: PathNetRecipe) -> Tournament:
+    """How the recipe's paths evolve."""
+    return Tournament(**constructor_options(Tournament, recipe.tournament.options, "tournament"))
+
+
 def build_learner(
     recipe: PathNetRecipe, evaluator: Evaluator | None = None, progress: Progress | None = None
 ) -> PathNet:
@@ -68,8 +73,8 @@ def build_learner(
     return PathNet(
         build_network(recipe, tasks[0].inputs),
         [Stage(task, section.rounds, threshold) for task in tasks],
-        tournament=Tournament(**recipe.tournament.model_dump()),
-        descent=Descent(**recipe.descent.model_dump()),
+        tournament=tournament_of(recipe),
+        descent=Descent(**constructor_options(Descent, recipe.descent.options, "descent")),
         seed=recipe.seed,
         always_active=recipe.always_active,
         evaluator=evaluator,
@@ -106,7 +111,16 @@ class PathNetKind:
 
     def resolved(self, recipe: PathNetRecipe) -> PathNetRecipe:
         task = recipe.task.model_copy(update=options_of(recipe))
-        return recipe.model_copy(update={"task": task, "generations": recipe.generations or rounds_of(recipe)})
+        tournament = constructor_options(Tournament, recipe.tournament.options, "tournament")
+        descent = constructor_options(Descent, recipe.descent.options, "descent")
+        return recipe.model_copy(
+            update={
+                "generations": recipe.generations or rounds_of(recipe),
+                "task": task,
+                "tournament": recipe.tournament.model_copy(update=tournament),
+                "descent": recipe.descent.model_copy(update=descent),
+            }
+        )
 
     def check(self, recipe: PathNetRecipe) -> None:
         build_learner(recipe)
@@ -117,7 +131,7 @@ class PathNetKind:
     ) -> Iterator[Job]:
         learner, left = build_learner(recipe, progress=progress), recipe.generations
         cost = lambda: learner_cost(build_learner(recipe), left - learner.generation)  # noqa: E731
-        if recipe.tournament.exchange == "step":
+        if tournament_of(recipe).exchange == "step":
             if cluster is not None:
                 raise ArgumentError(
                     "--cluster: expected none for paths that share their gradients in every step; "
@@ -130,11 +144,11 @@ class PathNetKind:
             yield Job(learner, self.layout(recipe), cost)
 
     def layout(self, recipe: PathNetRecipe) -> Layout:
-        return Layout((("path", (len(recipe.network.layers), recipe.tournament.genes)),))
+        return Layout((("path", (len(recipe.network.layers), tournament_of(recipe).genes)),))
 
     def codec(self, recipe: PathNetRecipe, layout: Layout, state: Mapping[str, Tensor]) -> Codec:
         return Identity(layout)
 
     def nominal_steps(self, recipe: PathNetRecipe) -> float:
-        tournament = recipe.tournament
+        tournament = tournament_of(recipe)
         return float((recipe.generations or rounds_of(recipe)) * 2 * tournament.pairs * tournament.steps)
