@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +18,7 @@ from neuroplastic.plastic.network import Policy
 from neuroplastic.search.base import Population
 from neuroplastic.tasks.base import Evaluation
 from neuroplastic.tasks.bodies import Rows, make_bodies, step_limit
+from neuroplastic.tasks.crews import Crew, begin_step, shares, take_turns
 from neuroplastic.tasks.lives import LifeRules, Lives
 from neuroplastic.tasks.recovery import RECOVERY, Recovery
 from neuroplastic.tasks.statistics import Statistics
@@ -40,6 +41,8 @@ class RolloutTask:
         squash: what makes actions of raw outputs, one for each (`spaces.SQUASHES`); without it outputs in [-1, 1] are
             stretched over the space of actions.
         batch: lives that go on side by side.
+        crews: parts of the batch that take turns: the bodies of one move while the network of another computes, if
+            that is done elsewhere. Each has a policy of its own.
         measures: names in the last ``info`` that are reported beside fitness, averaged over the variations.
         normalise: observations reach the policy with mean 0 and variance 1, by the statistics that trials share; each
             trial reports the statistics of what it observed.
@@ -57,6 +60,7 @@ class RolloutTask:
     rules: LifeRules = field(default_factory=LifeRules)
     squash: Sequence[str] = ()
     batch: int = 8
+    crews: int = 1
     measures: Sequence[str] = ()
     normalise: bool = False
     fresh: bool = False
@@ -64,19 +68,22 @@ class RolloutTask:
 
     def __post_init__(self) -> None:
         check_range("task.batch", self.batch, low=1)
+        check_range("task.crews", self.crews, low=1, high=self.batch)
         if not self.variations:
             raise ArgumentError("task.variations: expected at least one (which may be empty: {}); got none")
-        self._built: dict[int, Lives] = {}
+        self._built: dict[tuple[int, int], Lives] = {}
+        self._policies: list[Policy] = []
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"_built": {}}
+        own = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return own | {"_built": {}, "_policies": []}
 
-    def _lives(self, variation: int) -> Lives:
-        if variation not in self._built:
+    def _lives(self, variation: int, crew: int = 0) -> Lives:
+        if (variation, crew) not in self._built:
             options = {**self.env_options, **self.variations[variation]}
-            bodies = make_bodies(self.env, self.batch, options, self.fresh, self.squash)
-            self._built[variation] = Lives(bodies, self.rules, diary=self.recovery is not None)
-        return self._built[variation]
+            bodies = make_bodies(self.env, shares(self.batch, self.crews)[crew], options, self.fresh, self.squash)
+            self._built[variation, crew] = Lives(bodies, self.rules, diary=self.recovery is not None)
+        return self._built[variation, crew]
 
     @cached_property
     def inputs(self) -> int:
@@ -88,18 +95,19 @@ class RolloutTask:
         bodies = self._lives(0).bodies
         return self.policy(inputs=bodies.shape, outputs=bodies.outputs)
 
-    @cached_property
-    def _policy(self) -> Policy:
-        return self.make_policy()
+    def _policy(self, crew: int = 0) -> Policy:
+        while len(self._policies) <= crew:
+            self._policies.append(self.make_policy())
+        return self._policies[crew]
 
     @property
     def layout(self) -> Layout:
-        return self._policy.layout
+        return self._policy().layout
 
     @property
     def codec(self) -> Codec:
         """From what a search proposes to genomes."""
-        return self._policy.codec
+        return self._policy().codec
 
     def check(self) -> None:
         """Makes what a trial needs and frees it again: what cannot be made is refused before work starts.
@@ -123,6 +131,23 @@ class RolloutTask:
         finally:
             self.close()
 
+    def check_room(self, processes: int = 1) -> None:
+        """Refuses batches for which the policies' device has not enough memory, so many processes beside each other.
+
+        Raises:
+            DeviceError: it says for how many lives there is room.
+        """
+        try:
+            if check := getattr(self._policy(), "check_room", None):
+                check(processes * self.batch)
+        finally:
+            self.close()
+
+    def _crew(self, variation: int, number: int) -> Crew:
+        lives = self._lives(variation, number)
+        observed = Statistics.nothing(lives.bodies.size, self.inputs) if self.normalise else None
+        return Crew(lives, self._policy(number), observed)
+
     def evaluate(
         self,
         population: Population,
@@ -132,7 +157,6 @@ class RolloutTask:
     ) -> Evaluation:
         (members, episodes), variations = seeds.shape, len(self.variations)
         check_shape("seeds", seeds, [len(index), "E"])
-        policy = self._policy
         fitness = np.zeros((variations, members, episodes))
         steps = np.zeros((variations, members, episodes), np.int64)
         measures = {name: np.full_like(fitness, np.nan) for name in self.measures}
@@ -143,31 +167,45 @@ class RolloutTask:
         of_episode, of_member = (number.ravel() for number in np.indices((episodes, members)))
         births = seeds[of_member, of_episode]
 
-        def genomes(trials: NDArray[np.intp]) -> Tensor:
-            return population.rows([index[member] for member in of_member[trials]])
+        def genomes(trials: NDArray[np.intp]) -> Any:
+            return newborn(self._policy(), population, [index[member] for member in of_member[trials]])
 
         for variation in range(variations):
-            lives = self._lives(variation)
-            observed = Statistics.nothing(lives.bodies.size, self.inputs) if self.normalise else None
-            for trial, row in live(lives, policy, genomes, births, shared if self.normalise else None, observed):
+            crews = [self._crew(variation, number) for number in range(self.crews)]
+            for crew, trial, row in take_turns(crews, genomes, births, shared if self.normalise else None):
+                lives, observed = crew.lives, crew.observed
                 at = of_member[trial], of_episode[trial]
                 fitness[variation, *at], steps[variation, *at] = lives.fitness[row], lives.steps[row]
-                for name in self.measures:
-                    measures[name][variation, *at] = lives.bodies.measure(name, row)
-                if self.recovery and row not in lives.failures:
-                    measures[RECOVERY][variation, *at] = self.recovery.steps(lives.rewards(row), lives.cut_short(row))
-                if row in lives.failures:
+                if row in lives.failures:  # what it observed and was told may be anything
                     fitness[variation, *at] = np.nan
                     failures[lives.failures[row]] += 1
-                elif seen is not None and observed is not None:  # what a failed life observed may be anything
+                    continue
+                for name in self.measures:
+                    measures[name][variation, *at] = lives.bodies.measure(name, row)
+                if self.recovery:
+                    measures[RECOVERY][variation, *at] = self.recovery.steps(lives.rewards(row), lives.cut_short(row))
+                if seen is not None and observed is not None:
                     seen.put(at, seen.take(at).merge(observed.take(row)))
         means = {name: values.mean(axis=0) for name, values in measures.items()}
         return Evaluation(fitness.mean(axis=0), steps.sum(axis=0), means, dict(failures), seen)
 
     def close(self) -> None:
+        """Frees the bodies, and what policies hold that have a ``close``; both may be used again."""
         for lives in self._built.values():
             lives.bodies.close()
         self._built.clear()
+        for policy in self._policies:
+            if close := getattr(policy, "close", None):
+                close()
+
+
+def newborn(policy: Policy, population: Population, index: Sequence[int]) -> Any:
+    """Members [p] as a policy takes them at birth: rows [p, D]; or, if it ``takes_samples``, a `genome.Sample`.
+
+    Of a population that is no sample, everybody takes rows.
+    """
+    sample = population.sample(index) if getattr(policy, "takes_samples", False) else None
+    return population.rows(index) if sample is None else sample
 
 
 def live(
@@ -178,51 +216,18 @@ def live(
     shared: Statistics | None = None,
     observed: Statistics | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Trials [T], as many side by side as there are bodies: where a life is over, the next trial is born.
-
-    Args:
-        genomes: of some of the trials [t]: [t, D].
-        seeds: of the trials [T].
-        shared: by which observations are normalised.
-        observed: [B] statistics of what each body's present life has observed, if they are wanted.
+    """Trials [T] of a crew alone: `take_turns`.
 
     Yields:
-        (trial, row) of each life that is over. What lives, bodies and statistics tell of the row holds until the next.
+        (trial, row) of each life that is over.
     """
-    size = min(lives.bodies.size, len(seeds))
-    trials, waiting = np.zeros(size, np.intp), deque(range(len(seeds)))
-    rows: Rows = np.zeros(0, np.intp)
-    while waiting or len(rows):
-        before = rows
-        if waiting and len(rows) < size:
-            free = np.setdiff1d(np.arange(size), rows)[: len(waiting)]
-            trials[free] = [waiting.popleft() for _ in free]
-            policy.birth(genomes(trials[free]), seeds[trials[free]], free if len(free) < size else None)
-            if observed is not None:
-                observed.put(free, Statistics.nothing(len(free), lives.bodies.inputs))
-            before = np.union1d(rows, free)
-            rows = np.union1d(rows, lives.begin(free, seeds[trials[free]]))
-        else:
-            rows = live_on(lives, policy, rows, shared, observed)
-        if len(rows) < len(before):
-            for row in np.setdiff1d(before, rows).tolist():
-                yield int(trials[row]), row
+    for _, trial, row in take_turns([Crew(lives, policy, observed)], genomes, seeds, shared):
+        yield trial, row
 
 
 def live_on(
     lives: Lives, policy: Policy, rows: Rows, shared: Statistics | None, observed: Statistics | None = None
 ) -> Rows:
     """One step of some lives: observe, act, move. Returns the rows whose lives go on."""
-    resting = lives.resting(rows)
-    acting = rows if resting is None else rows[~resting]
-    observations, rewards = lives.bodies.observations, lives.bodies.rewards
-    if len(acting) < lives.bodies.size:
-        observations, rewards = observations[acting], rewards[acting]
-    if observed is not None:
-        observed.add(acting, observations)
-    if shared is not None:
-        observations = shared.normalise(observations)
-    outputs = np.zeros((0, lives.bodies.outputs), np.float32)
-    if len(acting):
-        outputs = policy.act(observations, rewards.astype(np.float32), acting.tolist())
+    outputs, resting = begin_step(lives, policy.act, rows, shared, observed)
     return lives.step(rows, outputs, resting)
