@@ -66,6 +66,10 @@ class WorkerError(NeuroplasticError, RuntimeError):
     """Worker processes cannot be started, or one raised what cannot be sent."""
 
 
+class DeviceError(NeuroplasticError, RuntimeError):
+    """There is no such device, or it has not enough memory."""
+
+
 class MissingExtraError(NeuroplasticError, ImportError):
     """A library that belongs to an optional extra is not installed."""
 

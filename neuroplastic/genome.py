@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -100,6 +102,44 @@ class Layout:
     @classmethod
     def from_json(cls, value: Sequence[Sequence]) -> Layout:
         return cls(tuple((str(name), tuple(int(size) for size in shape)) for name, shape in value))
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Genomes center + sigma · sign · ε(stream) of `neuroplastic.noise` that nobody has made yet: p rows [D].
+
+    Attributes:
+        center: [D].
+        sigma: standard deviation, one for all numbers or one for each [D].
+        streams: uint64 [p].
+        signs: [p], usually +1 and -1.
+    """
+
+    center: Tensor
+    sigma: float | Tensor
+    streams: npt.NDArray[np.uint64]
+    signs: npt.NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.streams)
+
+    def split(self, layout: Layout) -> dict[str, SampledArray]:
+        """The named arrays of a layout, as `Layout.split`.
+
+        Raises:
+            ShapeError: genomes have another length.
+        """
+        if self.center.shape != (layout.size,):
+            raise ShapeError(f"genomes: expected shape [..., {layout.size}]; got a sample of {list(self.center.shape)}")
+        return {name: SampledArray(self, layout.slices[name].start, shape) for name, shape in layout.shapes}
+
+
+class SampledArray(NamedTuple):
+    """Numbers start, start + 1, … of sampled genomes: [p, *shape]."""
+
+    sample: Sample
+    start: int
+    shape: tuple[int, ...]
 
 
 class Codec(Protocol):

@@ -12,6 +12,9 @@ from hypothesis import settings
 
 torch.set_num_threads(1)
 
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # the gpu's kernels run on the cpu then; read when triton is loaded
+
 settings.register_profile("patient", deadline=None)  # how long an example takes says nothing on a busy machine
 settings.load_profile("patient")
 

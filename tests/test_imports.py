@@ -21,6 +21,7 @@ LEVELS = [
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+GPU = ("front", "functions", "kernel", "layer", "sampled")
 OWNERS = {  # libraries that only these files may import
     "numba": {
         "neuroplastic/noise.py",
@@ -36,6 +37,7 @@ OWNERS = {  # libraries that only these files may import
     "matplotlib": {f"neuroplastic/view/{name}.py" for name in ("learning", "panel", "paths", "plot")},
     "pygame": set(),
     "fsspec": {"neuroplastic/experiment/store.py"},
+    "triton": {f"neuroplastic/plastic/kernels/gpu/{name}.py" for name in GPU},
     "ray": set(),  # imported when a cluster is asked for
 }
 
@@ -93,7 +95,7 @@ def test_a_library_is_imported_only_where_it_is_owned(library: str) -> None:
     ["import neuroplastic", "import sys; sys.argv = ['neuroplastic', '--help']; import neuroplastic.cli"],
 )
 def test_starting_loads_nothing_dear(statement: str) -> None:
-    dear = ["torch", "numba", "gymnasium", "pybullet", "pydantic", "matplotlib", "numpy", "ray"]
+    dear = ["torch", "numba", "gymnasium", "pybullet", "pydantic", "matplotlib", "numpy", "ray", "triton"]
     check = f"{statement}\nimport sys; print([name for name in {dear} if name in sys.modules])"
     out = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neuroplastic.errors import TrialError, check_range, check_shape
 from neuroplastic.evaluate.base import Evaluator, Progress
-from neuroplastic.genome import Codec, Identity, Layout
+from neuroplastic.genome import Codec, Identity, Layout, Sample
 from neuroplastic.learners.base import Found, State
 from neuroplastic.learners.merging import Merge, Merging, projection
 from neuroplastic.noise import episode_seeds
@@ -63,6 +63,13 @@ class WithCenter(Population):
         rows = iter(self.population.rows(members))
         return torch.stack([next(rows) if i < len(self.population) else self.center for i in index])
 
+    def sample(self, index: Index) -> Sample | None:
+        size = len(self.population)
+        found = self.population.sample([i % size for i in index])  # of the center, whose noise counts for nothing, any
+        if found is None or (found.center is not self.center and not torch.equal(found.center, self.center)):
+            return None
+        return replace(found, signs=np.where(np.asarray(index) < size, found.signs, 0).astype(np.int8))
+
 
 @dataclass(frozen=True, eq=False)
 class Decoded(Population):
@@ -76,6 +83,9 @@ class Decoded(Population):
 
     def rows(self, index: Index) -> Tensor:
         return self.codec.decode(self.population.rows(index))
+
+    def sample(self, index: Index) -> Sample | None:
+        return self.population.sample(index) if isinstance(self.codec, Identity) else None
 
 
 class Evolution:

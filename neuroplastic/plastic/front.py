@@ -134,6 +134,10 @@ class ConvolutionalFront:
         banks = [filters[f"conv{n}"] for n in range(len(stages))]
         if backend == "reference":
             return ReferenceFront(stages, banks)
+        if backend == "gpu":
+            from neuroplastic.plastic.kernels.gpu import DeviceFront
+
+            return DeviceFront(stages, banks)
         from neuroplastic.plastic.kernels.convolution import FusedFront
 
         return FusedFront(stages, banks)

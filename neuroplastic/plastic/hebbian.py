@@ -19,6 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, check_name, check_range
@@ -29,6 +30,7 @@ from neuroplastic.plastic.modulation import MODULATIONS
 from neuroplastic.plastic.rules import SHARINGS, Layer, LivingLayer, Rule
 
 _TERMS = re.compile(r"(A?B?C?D?)(\+lr)?(\+decay)?")
+_TERM_NAMES = ("A", "B", "C", "D", "decay")
 _SPELLING = "some of 'ABCD' in this order, then '+lr' or not, then '+decay' or not"
 
 
@@ -130,28 +132,37 @@ class HebbianRule(Rule):
         return Layout(tuple(shapes.items()))
 
     def birth(self, layer: Layer, coefficients: Mapping[str, Tensor], seeds: Sequence[int]) -> LivingLayer:
-        if layer.backend == "reference":
-            from neuroplastic.plastic.kernels.reference import HebbianLayer
-        else:
-            from neuroplastic.plastic.kernels.cpu import HebbianLayer
         arrays, place = dict(coefficients), (layer.name, layer.inputs, layer.outputs, seeds)
         if self.initial == EVOLVED:
             weights = arrays.pop("W")
         elif self.initial == EVOLVED_NORMAL:
-            weights = draw_normal(arrays.pop("mean"), arrays.pop("log_spread"), *place).to(layer.dtype)
+            mean, log_spread = (arrays.pop(name).cpu() for name in ("mean", "log_spread"))
+            weights = draw_normal(mean, log_spread, *place).to(layer.device, layer.dtype)
         else:
-            weights = draw(self.initial, *place).to(layer.dtype)
+            weights = draw(self.initial, *place).to(layer.device, layer.dtype)
+        options = {"modulated": self.modulation != "none", "trace": self.trace, "every": self.every}
+        switches = layer.activation, self.normaliser, self.limit
+        if layer.backend == "gpu":
+            from neuroplastic.plastic.kernels import gpu
+
+            arrays |= dict.fromkeys(_names(self.constant), 1.0)
+            return gpu.HebbianLayer(weights, arrays, *switches, **options, storage=layer.coefficients)
+        if layer.backend == "reference":
+            from neuroplastic.plastic.kernels.reference import HebbianLayer
+        else:
+            from neuroplastic.plastic.kernels.cpu import HebbianLayer
         arrays |= dict.fromkeys(_names(self.constant), weights.new_ones(1).expand_as(weights))
-        return HebbianLayer(
-            weights,
-            arrays,
-            layer.activation,
-            self.normaliser,
-            self.limit,
-            modulated=self.modulation != "none",
-            trace=self.trace,
-            every=self.every,
-        )
+        if layer.coefficients == "bfloat16":
+            arrays = _rounded(arrays)
+        return HebbianLayer(weights, arrays, *switches, **options)
+
+
+def _rounded(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Coefficients with η multiplied in, rounded to bfloat16; others as they are."""
+    rate = arrays.get("lr")
+    terms = {name: array if rate is None else array * rate for name, array in arrays.items() if name in _TERM_NAMES}
+    others = {name: array for name, array in arrays.items() if name not in (*_TERM_NAMES, "lr")}
+    return others | {name: array.to(torch.bfloat16).to(array.dtype) for name, array in terms.items()}
 
 
 def _names(terms: str) -> list[str]:

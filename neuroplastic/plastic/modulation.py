@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 MODULATIONS = ("none", "unit", "reward", "reward-prediction-error")
 
 
@@ -17,19 +14,18 @@ class PredictionError:
     can explain experimentally observed network reorganization in a brain control task".
 
     Args:
-        lives: B.
+        means: r̄ at birth, zeros [B], an array or a tensor; it is kept. What else comes and goes is of the same kind.
         rate: ρ.
-        dtype: of the rewards.
     """
 
-    def __init__(self, lives: int, rate: float, dtype: Any) -> None:
-        self._means, self._rate = np.zeros(lives, dtype), rate
+    def __init__(self, means: Any, rate: float) -> None:
+        self._means, self._rate = means, rate
 
-    def replace(self, rows: NDArray[np.int64]) -> None:
+    def replace(self, rows: Any) -> None:
         """Some rows [b] are newborn."""
         self._means[rows] = 0
 
-    def __call__(self, rewards: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    def __call__(self, rewards: Any, rows: Any) -> Any:
         """Rewards [b] of the step before of some rows [b] -> m [b]."""
         error = rewards - self._means[rows]
         self._means[rows] += self._rate * error

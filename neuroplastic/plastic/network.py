@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any, Protocol, TypeVar
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, check_name, check_range, check_shape
-from neuroplastic.genome import Codec, Layout
+from neuroplastic.genome import Codec, Layout, Sample, SampledArray
+from neuroplastic.plastic.device import Ferry, check_room, device_of
 from neuroplastic.plastic.front import ConvolutionalFront, LivingFront
-from neuroplastic.plastic.kernels import ACTIVATIONS, BACKENDS
+from neuroplastic.plastic.kernels import ACTIVATIONS, BACKENDS, STORAGES
 from neuroplastic.plastic.modulation import PredictionError
 from neuroplastic.plastic.recurrent import CELLS, FEEDFORWARD, Through, join, wire
 from neuroplastic.plastic.rules import LivingLayer, Rule
@@ -65,7 +67,11 @@ class PlasticNetwork:
             takes "linear".
         kind: what the hidden layers are: one of `recurrent.CELLS`. The last layer is always feed-forward.
         bias: every layer has plastic synapses from a unit that is always 1, the last of its inputs.
-        backend: "cpu" (fused) or "reference" (plain torch).
+        backend: "cpu" (fused), "gpu" (fused) or "reference" (plain torch, on any device).
+        device: "cpu", "cuda", "cuda:1", … or "auto"; None: where the backend computes.
+        coefficients: those of a Hebbian rule are kept as "float32"; as "bfloat16", rounded with η multiplied in (half
+            the memory on the gpu); or, on the gpu, those of sampled genomes are not kept, but "made" in every step, to
+            the same bits as float32.
         dtype: torch.float32, or torch.float64 on the reference.
 
     Attributes:
@@ -77,8 +83,10 @@ class PlasticNetwork:
     Raises:
         ArgumentError: a size is below 1, the backend does not know the dtype, observations are no pictures, or too
             small ones, for the front, or a hidden layer is wanted that is not there: of a kind other than
-            "feedforward", or with a unit for the rule's modulation.
-        UnknownNameError: no such activation, kind or backend.
+            "feedforward", or with a unit for the rule's modulation; the backend does not compute on the device, or
+            does not keep coefficients so.
+        UnknownNameError: no such activation, kind, backend or way to keep coefficients.
+        MissingExtraError: the gpu's backend is asked for, and Triton is not installed.
     """
 
     def __init__(
@@ -94,6 +102,8 @@ class PlasticNetwork:
         kind: str = "feedforward",
         bias: bool = False,
         backend: str = "cpu",
+        device: str | None = None,
+        coefficients: str = "float32",
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self._shape = (inputs,) if isinstance(inputs, int) else tuple(inputs)
@@ -104,32 +114,39 @@ class PlasticNetwork:
         check_name("output_activation", output_activation, ACTIVATIONS)
         check_name("kind", kind, CELLS)
         check_name("backend", backend, BACKENDS)
-        allowed = [torch.float32] if backend == "cpu" else [torch.float32, torch.float64]
+        allowed = [torch.float32, torch.float64] if backend == "reference" else [torch.float32]
         if dtype not in allowed:
             raise ArgumentError(f"dtype: expected one of {allowed} for backend {backend!r}; got {dtype}")
         if not hidden and kind != "feedforward":
             raise ArgumentError(f"hidden: expected a layer at least, to be of kind {kind!r}; got none")
         if not hidden and rule.modulation == "unit":
             raise ArgumentError("hidden: expected a layer at least, whose last unit modulates the rule; got none")
+        self.device = device_of(backend, device)
+        check_name("coefficients", coefficients, STORAGES)
         self.rule, self.front, self.dtype, self._backend, self._bias = rule, front, dtype, backend, bias
+        self._storage, self.takes_samples = coefficients, backend == "gpu"
         self._size = prod(self._shape)
         self._cells = [CELLS[kind]] * len(hidden) + [FEEDFORWARD]
         self._sizes = [front.outputs(self._shape) if front else self._size, *hidden, outputs]
         self.layers, self.wiring = wire(
             self._cells, self._sizes, [activation] * len(hidden) + [output_activation], bias, backend, dtype
         )
+        self.layers = [replace(layer, device=self.device, coefficients=coefficients) for layer in self.layers]
         parts = {"front": front.layout(self._shape)} if front else {}
         parts |= {layer.name: rule.layout(layer.inputs, layer.outputs) for layer in self.layers}
         self.layout = Layout.nest(parts)
         self._chained = kind == "feedforward" and not bias and rule.modulation != "unit"
         self._born = 0
-        self._asked: list[int] | None = None  # rows that were found to be distinct and born
+        self._asked: Sequence[int] | None = None  # rows that were found to be distinct and born
         self._rows = np.zeros(0, np.int64)  # the same as an array
         self._living_front: LivingFront | None = None
         self._living: dict[str, LivingLayer] = {}
         self._memory: list[Any] = []  # of each cell: own activity of the step before [B, H]
         self._ones: Any = None  # activity of the unit that is always 1 [B, 1]
         self._expected: PredictionError | None = None
+        self._center: tuple[Tensor, Sample] | None = None  # of the last sample, here and on the device
+        self._ferry = None if backend == "cpu" else Ferry(self._step, self._size, self.device, dtype)
+        self._there = torch.zeros(0, dtype=torch.int64)  # the rows asked for, on the device
 
     @property
     def codec(self) -> Codec:
@@ -137,24 +154,52 @@ class PlasticNetwork:
         return codec(self.rule, self.layout, self.wiring)
 
     def birth(
-        self, genomes: Tensor, seeds: Sequence[int] | np.ndarray, rows: Sequence[int] | np.ndarray | None = None
+        self,
+        genomes: Tensor | Sample,
+        seeds: Sequence[int] | np.ndarray,
+        rows: Sequence[int] | np.ndarray | None = None,
     ) -> None:
         """B new lives, the old ones forgotten; or with ``rows``, b new lives in place of those.
 
         Args:
-            genomes: [B, D], or [b, D].
+            genomes: [B, D], or [b, D]; or, for the gpu, a sample of as many.
             seeds: integers [B], or [b]; initial weights that do not evolve come from them.
             rows: which of the B lives that there are: b distinct numbers below B. The others stay as they are.
 
         Raises:
             ShapeError: genomes or seeds have another shape.
-            ArgumentError: rows are not distinct or not among the B lives.
+            ArgumentError: rows are not distinct or not among the B lives; or coefficients are made, and those of a
+                sample that comes in the place of some of the lives have another center than the others'.
+            DeviceError: the device is not there, or has not enough memory; it says for how many lives it has.
         """
-        number = "B" if rows is None else len(rows)
-        check_shape("genomes", genomes, [number, self.layout.size])
+        number = len(genomes) if rows is None else len(rows)
+        if isinstance(genomes, Tensor):
+            check_shape("genomes", genomes, [number, self.layout.size])
         check_shape("seeds", np.asarray(seeds, object), [len(genomes)])
         index = None if rows is None else torch.from_numpy(self._index(rows))
-        arrays, seeds = self.layout.split(genomes.detach().to(self.dtype)), [int(seed) for seed in seeds]
+        if index is None:
+            self._let_go()
+            self.check_room(len(genomes))
+        try:
+            self._bear(genomes, [int(seed) for seed in seeds], index)
+        except torch.OutOfMemoryError:
+            self._let_go()
+            self.check_room(len(genomes))
+            raise
+
+    def _let_go(self) -> None:
+        """No life goes on, and nothing of them is kept."""
+        self._born, self._living_front, self._living, self._memory, self._asked = 0, None, {}, [], None
+        if self._ferry:
+            self._ferry.forget()
+
+    def _bear(self, genomes: Tensor | Sample, seeds: list[int], index: Tensor | None) -> None:
+        if isinstance(genomes, Sample):
+            arrays: dict[str, Any] = {**self._sent(genomes).split(self.layout)}
+            coefficients = set(self.coefficients)
+            arrays = {name: array if name in coefficients else self._made(array) for name, array in arrays.items()}
+        else:
+            arrays = {**self.layout.split(genomes.detach().to(self.device, self.dtype))}
         front, newborn = None, {}
         if self.front:
             filters = {name: arrays[f"front.{name}"] for name in self.front.layout(self._shape)}
@@ -166,23 +211,57 @@ class PlasticNetwork:
         if index is None:
             self._born, self._living_front, self._living = len(genomes), front, newborn
             self._memory = [
-                self._numbers(torch.zeros(self._born, size if cell.remembers else 0, dtype=self.dtype))
+                self._numbers(self._zeros(self._born, size if cell.remembers else 0))
                 for cell, size in zip(self._cells, self._sizes[1:], strict=True)
             ]
-            self._ones = self._numbers(torch.ones(self._born, 1, dtype=self.dtype))
+            self._ones = self._numbers(self._zeros(self._born, 1) + 1)
             if self.rule.modulation == "reward-prediction-error":
-                kind = np.float64 if self.dtype == torch.float64 else np.float32
-                self._expected = PredictionError(self._born, self.rule.mean_rate, kind)
-            self._asked = None
+                self._expected = PredictionError(self._numbers(self._zeros(self._born)), self.rule.mean_rate)
             return
+        there = index.to(self.device)
+        own_rows: Any = index.numpy() if self._backend == "cpu" else there
         if self._living_front:
-            self._living_front.replace(index, front)
+            self._living_front.replace(there, front)
         for name, living in self._living.items():
-            living.replace(index, newborn[name])
+            living.replace(there, newborn[name])
         for memory in self._memory:
-            memory[index.numpy()] = 0
+            memory[own_rows] = 0
         if self._expected:
-            self._expected.replace(index.numpy())
+            self._expected.replace(own_rows)
+
+    def _sent(self, sample: Sample) -> Sample:
+        """The sample with its center on the device, which many samples have in common."""
+        if self._center is None or self._center[0] is not sample.center:
+            sigma = sample.sigma.to(self.device, self.dtype) if isinstance(sample.sigma, Tensor) else sample.sigma
+            self._center = sample.center, replace(sample, center=sample.center.to(self.device, self.dtype), sigma=sigma)
+        return replace(self._center[1], streams=sample.streams, signs=sample.signs)
+
+    def _zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=self.dtype, device=self.device)
+
+    def _made(self, array: SampledArray) -> Tensor:
+        from neuroplastic.plastic.kernels.gpu.sampled import made
+
+        return made(array, self.device)
+
+    def check_room(self, lives: int) -> None:
+        """Refuses so many lives at once if the device has not enough memory for them.
+
+        Raises:
+            DeviceError: it says how many there is room for.
+        """
+        if self.device.type == "cuda":
+            check_room(self.device, lives, self.life_bytes, 8 * self.layout.size)
+
+    @property
+    def life_bytes(self) -> int:
+        """Memory that a life takes on a device at most, that which passes at its birth included."""
+        size, made = (8 if self.dtype == torch.float64 else 4), self._storage == "made"
+        synapses = [layer.inputs * layer.outputs for layer in self.layers]
+        evolving = sum(prod(shape) for name, shape in self.layout.shapes if name in self.coefficients)
+        genome = self.layout.size - evolving * made
+        kept = genome if self._storage != "bfloat16" else self.layout.size - evolving // 2
+        return size * (genome + kept + 3 * sum(synapses) + 4 * max(synapses) + sum(self._sizes) * 4)
 
     def act(self, observations: Numbers, rewards: Numbers, rows: Sequence[int]) -> Numbers:
         """One step of some of the lives: outputs [b, O], and weights changed.
@@ -201,26 +280,43 @@ class PlasticNetwork:
             check_shape("observations", observations, [number, self._size])
             check_shape("rewards", rewards, [number])
         index = self._index(rows)
-        if self._backend == "cpu":
+        if self._ferry is None:
             post = self._step(_array(observations), _array(rewards), index)
             given: Any = torch.from_numpy(post) if isinstance(observations, Tensor) else post
+        elif isinstance(observations, Tensor):
+            post = self._ferry.act(observations, torch.as_tensor(rewards), self._there, number == self._born)
+            given = post.to(observations.device, copy=True)
         else:
-            activity, signal = (torch.as_tensor(numbers).to(self.dtype) for numbers in (observations, rewards))
-            post = self._step(activity.contiguous(), signal.contiguous(), index)
-            given = post if isinstance(observations, Tensor) else post.numpy()
+            given = self.start(observations, np.asarray(rewards), rows)()
         return given
 
-    def _step(self, activity: Any, signal: Any, index: NDArray[np.int64]) -> Any:
-        """By arrays on the cpu, by tensors on the reference."""
+    def start(
+        self, observations: NDArray[Any], rewards: NDArray[Any], rows: Sequence[int]
+    ) -> Callable[[], NDArray[Any]]:
+        """Begins what `act` does; who calls what comes back waits for the outputs. A GPU computes meanwhile.
+
+        The outputs are to be taken before the next step begins. Arguments and errors as of `act`.
+        """
+        if self._ferry is None:
+            outputs = self.act(observations, rewards, rows)
+            return lambda: outputs
+        check_shape("observations", observations, [len(rows), self._size])
+        check_shape("rewards", rewards, [len(rows)])
+        self._index(rows)
+        return self._ferry.start(observations, rewards, self._there, len(rows) == self._born)
+
+    def close(self) -> None:
+        """Frees the memory of the lives; none goes on."""
+        self._let_go()
+
+    def _step(self, activity: Any, signal: Any, rows: Any) -> Any:
+        """By arrays on the cpu, else by tensors on the device."""
         arrays = self._backend == "cpu"
         if self._living_front:
-            pictures = torch.as_tensor(activity).view(len(index), *self._shape)
-            activity = self._numbers(self._living_front.step(pictures, torch.from_numpy(index)))
+            pictures = torch.as_tensor(activity).view(len(rows), *self._shape)
+            activity = self._numbers(self._living_front.step(pictures, torch.as_tensor(rows)))
         if self._expected:
-            signal = (
-                self._expected(signal, index) if arrays else torch.from_numpy(self._expected(signal.numpy(), index))
-            )
-        rows: Any = index if arrays else torch.from_numpy(index)
+            signal = self._expected(signal, rows)
         if not self._chained:
             return self._compose(activity, signal, rows)
         for layer in self._living.values():
@@ -254,20 +350,22 @@ class PlasticNetwork:
         return activity
 
     def _numbers(self, tensor: Tensor) -> Any:
-        """As the backend takes them: an array on the cpu, a tensor on the reference."""
+        """As the backend takes them: an array on the cpu, else a tensor."""
         return tensor.numpy() if self._backend == "cpu" else tensor
 
     def _index(self, rows: Sequence[int] | np.ndarray) -> NDArray[np.int64]:
-        asked = list(rows)
+        asked = rows if isinstance(rows, range) else list(rows)
         if asked != self._asked:  # they seldom change from one step to the next
             if len(set(asked)) < len(asked) or not all(0 <= row < self._born for row in asked):
                 raise ArgumentError(f"rows: expected distinct numbers below {self._born}, the lives born; got {asked}")
             self._asked, self._rows = asked, np.array(asked, np.int64)
+            if self._ferry:
+                self._there = torch.from_numpy(self._rows).to(self.device)
         return self._rows
 
     def weights(self) -> dict[str, Tensor]:
         """Name of a plastic layer -> a copy of its weights [B, O, I] as the next step will use them."""
-        return {name: living.weights() for name, living in self._living.items()}
+        return {name: living.weights().cpu() for name, living in self._living.items()}
 
     @property
     def coefficients(self) -> list[str]:
@@ -281,7 +379,7 @@ class PlasticNetwork:
         Raises:
             ArgumentError: rows are not distinct or not among the B lives, or the rule has no such act.
         """
-        index = torch.from_numpy(self._index(rows))
+        index = torch.from_numpy(self._index(rows)).to(self.device)
         for living in self._living.values():
             living.freeze(index)
 
@@ -296,8 +394,8 @@ class PlasticNetwork:
         layers = {layer.name: layer for layer in self.layers}
         check_name("layer", name, layers)
         check_shape("weights", weights, [len(rows), layers[name].outputs, layers[name].inputs])
-        index = torch.from_numpy(self._index(rows))
-        self._living[name].assign(index, weights.detach().to(self.dtype))
+        index = torch.from_numpy(self._index(rows)).to(self.device)
+        self._living[name].assign(index, weights.detach().to(self.device, self.dtype))
 
 
 def _of_cell(through: Through, cell: str, name: str, pre: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ class Layer:
         activation: one of `kernels.ACTIVATIONS`.
         backend: one of `kernels.BACKENDS`; a rule written in plain torch may ignore it.
         dtype: of every number of the layer.
+        device: where its numbers are.
+        coefficients: one of `kernels.STORAGES`; only the gpu knows others than "float32".
     """
 
     name: str
@@ -37,6 +39,8 @@ class Layer:
     activation: str = "tanh"
     backend: str = "cpu"
     dtype: torch.dtype = torch.float32
+    device: torch.device | str = "cpu"
+    coefficients: str = "float32"
 
 
 class LivingLayer(ABC):
@@ -143,6 +147,7 @@ class Rule(ABC):
         """B newborn layers.
 
         Args:
-            coefficients: the arrays of `layout`, name -> [B, *shape].
+            coefficients: the arrays of `layout`, name -> [B, *shape]. On the gpu, those of `shared` may be arrays of
+                sampled genomes, `genome.SampledArray`, which `kernels.gpu.sampled.made` makes.
             seeds: one for each row [B]; a row's birth depends on its own coefficients and seed alone.
         """

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, DivergenceError, OrderError, SearchWarning, check_shape
+from neuroplastic.genome import Sample
 from neuroplastic.noise import perturbed, squared_norms
 from neuroplastic.search.projection import Projection
 
@@ -40,6 +41,10 @@ class Population(ABC):
         Raises:
             ArgumentError: there is no such member.
         """
+
+    def sample(self, index: Index) -> Sample | None:
+        """Members as `rows` would make them, for whoever makes them elsewhere; None if they are no sample."""
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,10 @@ class SampledPopulation(Population):
         members = _members(index, len(self))
         rows = perturbed(self.center, self.sigma, self.streams[members], self.signs[members])
         return rows.to(self.center.device)
+
+    def sample(self, index: Index) -> Sample | None:
+        members = _members(index, len(self))
+        return Sample(self.center, self.sigma, self.streams[members], self.signs[members])
 
     def mean_squares(self) -> npt.NDArray[np.float64]:
         """mean(h²) of each member h, without making them all: [P]."""

@@ -1,6 +1,7 @@
-"""The arithmetic of plastic layers: `reference` specifies it, `cpu` is fused and tested against the reference."""
+"""The arithmetic of plastic layers: `reference` specifies it; `cpu` and `gpu` are fused and tested against it."""
 
-BACKENDS = ("cpu", "reference")
+BACKENDS = ("cpu", "reference", "gpu")
+STORAGES = ("float32", "bfloat16", "made")
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "linear")
 NORMALISERS = ("none", "max", "row", "clip", "standardise")
 

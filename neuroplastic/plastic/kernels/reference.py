@@ -105,8 +105,8 @@ class HebbianLayer(LivingLayer):
         self._modulated, self._decay, self._every = modulated, trace, every
         self._trace = torch.zeros_like(weights)
         self._sums = [weights.new_zeros(rows, units) for units in (inputs, outputs, 1)]  # of pre, post and signal
-        self._clock = torch.zeros(rows, dtype=torch.int64)  # steps since the last change
-        self._frozen = torch.zeros(rows, dtype=torch.bool)
+        self._clock = torch.zeros(rows, dtype=torch.int64, device=weights.device)  # steps since the last change
+        self._frozen = torch.zeros(rows, dtype=torch.bool, device=weights.device)
 
     def step(self, pre: Tensor, signal: Tensor, rows: Tensor) -> Tensor:
         post = self.forward(pre, rows)
@@ -177,4 +177,4 @@ class HebbianLayer(LivingLayer):
         return torch.where(self._frozen[rows, None, None], weights, self._fixed[rows] + self._gain[rows] * weights)
 
     def weights(self) -> Tensor:
-        return self._effective(torch.arange(len(self._weights)))
+        return self._effective(torch.arange(len(self._weights), device=self._weights.device))
