@@ -132,12 +132,15 @@ class Agent:
 
     @property
     def life(self) -> EvolutionRecipe:
-        """Its recipe, of one that lives in an environment.
+        """Its recipe, of one that lives in an environment; it lives on the cpu, wherever it was evolved.
 
         Raises:
             RecipeError: it does not.
         """
-        return of_kind(self.recipe, EvolutionRecipe)
+        recipe = of_kind(self.recipe, EvolutionRecipe)
+        backend = "reference" if recipe.policy.backend == "reference" else "cpu"
+        policy = recipe.policy.model_copy(update={"backend": backend})
+        return recipe.model_copy(update={"device": "cpu", "policy": policy})
 
     def check(self) -> None:
         """Raises `DamagedFileError` unless the genome is one of its recipe."""

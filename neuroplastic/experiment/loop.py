@@ -92,7 +92,8 @@ def evolve(folder: RunFolder, reporter: Reporter, cluster: str | None = None) ->
         if learner.generation > recipe.generations:
             raise RecipeError(f"generations: expected at least the {learner.generation} done; got {recipe.generations}")
         folder.save_recipe()
-        changed = {name for name, version in versions().items() if recipe.versions.get(name) != version}
+        present = versions(getattr(recipe, "device", "cpu"))
+        changed = {name for name, version in present.items() if recipe.versions.get(name) != version}
         if changed and learner.generation:
             reporter.note(
                 f"other versions than at the start ({', '.join(sorted(changed))}): numbers may differ by them"

@@ -19,10 +19,12 @@ FREE = (
     "evaluate.megabytes",
     "evaluate.cpus",
     "evaluate.gpus",
+    "device",
+    "task.crews",
 )
 """Keys of a recipe that may change when a run goes on: they do not touch its numbers."""
 
-LATER = {"policy.kind": "feedforward", "policy.bias": False, "policy.controls": []}
+LATER = {"policy.kind": "feedforward", "policy.bias": False, "policy.controls": [], "policy.coefficients": "float32"}
 """Keys that there were not always, and what they say where there was nothing: so that runs of before can go on."""
 
 OURS = ("neuroplastic_envs:", "ipop:", "evotorch:", "cma:")
@@ -88,11 +90,12 @@ class PolicySection(_Section):
     kind: str = "feedforward"
     bias: bool = False
     backend: str = "cpu"
+    coefficients: Literal["float32", "bfloat16", "made"] = "float32"
     controls: list[str] = []
 
 
 class TaskSection(_Section):
-    """Where it lives; see `RolloutTask` and `LifeRules`."""
+    """Where it lives; see `RolloutTask` and `LifeRules`. Of "auto" crews there are two where networks are on a GPU."""
 
     env: str
     env_options: dict[str, Any] = {}
@@ -104,6 +107,7 @@ class TaskSection(_Section):
     patience: int = 0
     squash: list[Literal["tanh", "sigmoid"]] = []
     batch: int = 8
+    crews: int | Literal["auto"] = "auto"
     measures: list[str] = []
     normalise: bool = False
     fresh: bool = False
@@ -197,11 +201,14 @@ class EvolutionRecipe(Recipe):
     """Agents live in environments, and their genomes evolve.
 
     Attributes:
+        device: where networks compute: "cpu", "cuda", "cuda:1", …, or "auto", a GPU if the process that starts the run
+            sees one. Like a CPU's kind, it changes the last bits of numbers.
         search, policy, rule, task, selection: as of their sections.
         merge: when rules are merged; None: never.
     """
 
     kind: str = "evolution"
+    device: str = "cpu"
     search: SearchSection
     policy: PolicySection = PolicySection()
     rule: RuleSection

@@ -5,11 +5,14 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
+import torch
+
+from neuroplastic.plastic.device import named_device
 from neuroplastic.plastic.kernels import NUMERICS
 
 
-def versions() -> dict[str, str]:
-    """What the numbers of a run depend on."""
+def versions(device: str = "cpu") -> dict[str, str]:
+    """What the numbers of a run depend on, on a device as recipes name it."""
     import llvmlite.binding
 
     found = {
@@ -17,9 +20,12 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "cpu": llvmlite.binding.get_host_cpu_name(),
     }
-    for name in ("neuroplastic", "numpy", "torch", "numba", "gymnasium", "pybullet", "box2d", "scikit-learn"):
+    for name in ("neuroplastic", "numpy", "torch", "numba", "gymnasium", "pybullet", "box2d", "scikit-learn", "triton"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
+    place = named_device(device)
+    if place.type != "cpu":
+        found["device"] = torch.cuda.get_device_name(place) if torch.cuda.is_available() else str(place)
     return found

@@ -85,7 +85,7 @@ def resolved(recipe: R) -> R:
         RecipeError, UnknownNameError: a name or option is refused.
     """
     complete: Any = KINDS[recipe.kind].resolved(recipe)
-    return complete.model_copy(update={"versions": versions()})
+    return complete.model_copy(update={"versions": versions(getattr(recipe, "device", "cpu"))})
 
 
 def checked(recipe: R) -> R:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from neuroplastic.experiment.kinds.job import Job
 from neuroplastic.experiment.kinds.workers import body_megabytes, build_evaluator
 from neuroplastic.experiment.models import EvolutionRecipe, PolicySection, SearchSection, StartedSearchSection
 from neuroplastic.experiment.options import constructor_options, named, resolve
-from neuroplastic.genome import Codec, Layout
+from neuroplastic.genome import Codec, Identity, Layout
 from neuroplastic.learned import LearnedPolicy, Scaled, UpdateRule
 from neuroplastic.learned import rules as learned_rules
 from neuroplastic.learners.evolution import Evolution, Selection
@@ -26,6 +27,7 @@ from neuroplastic.learners.merging import Merge, Merging
 from neuroplastic.noise import normal, stream
 from neuroplastic.plastic import ConvolutionalFront, rules
 from neuroplastic.plastic.controls import Controls, controlled
+from neuroplastic.plastic.device import named_device
 from neuroplastic.plastic.network import PlasticNetwork
 from neuroplastic.plastic.rules import Rule
 from neuroplastic.plastic.sharing import Synapses, restored
@@ -71,6 +73,7 @@ def build_task(recipe: EvolutionRecipe) -> RolloutTask:
         rules=LifeRules(section.horizon, section.idle, section.grace, section.patience),
         squash=section.squash,
         batch=section.batch,
+        crews=crews_of(recipe),
         measures=section.measures,
         normalise=section.normalise,
         fresh=section.fresh,
@@ -78,6 +81,14 @@ def build_task(recipe: EvolutionRecipe) -> RolloutTask:
     task.check()
     check_range("genome length", task.layout.size, low=1)
     return task
+
+
+def crews_of(recipe: EvolutionRecipe) -> int:
+    """Parts of the batch that take turns."""
+    section = recipe.task
+    if section.crews != "auto":
+        return section.crews
+    return min(2, section.batch) if named_device(recipe.device).type == "cuda" and not recipe.policy.learned else 1
 
 
 def policy_of(recipe: EvolutionRecipe, controls: Sequence[str] = ()) -> PolicyFactory:
@@ -89,10 +100,16 @@ def policy_of(recipe: EvolutionRecipe, controls: Sequence[str] = ()) -> PolicyFa
         for key, value in section.model_dump(exclude={"hidden", "learned", "controls"}).items():
             if value != getattr(plain, key):
                 raise RecipeError(f"policy.{key}: expected none beside policy.learned; got {value!r}")
+        if recipe.device not in ("cpu", "auto"):
+            raise RecipeError(f"device: expected 'cpu', where policy.learned is computed; got {recipe.device!r}")
         learned = section.learned.model_dump()
         make = partial(LearnedPolicy, rule=build_rule(recipe), hidden=section.hidden, seed=recipe.seed, **learned)
     else:
         policy = section.model_dump(exclude_none=True, exclude={"controls"})
+        device = named_device(recipe.device)
+        policy["device"] = str(device)
+        if device.type == "cuda" and section.backend == "cpu":
+            policy["backend"] = "gpu"
         if section.front:
             policy["front"] = named("policy.front", ConvolutionalFront, **policy["front"])
         make = partial(PlasticNetwork, rule=build_rule(recipe), **policy)
@@ -115,7 +132,20 @@ def build_learner(
         center = center + codec.random(recipe.seed).to(center)
     statistics = Statistics.nothing(task.inputs) if task.normalise else None
     more = {"progress": progress, "statistics": statistics, "codec": codec, "merging": merging}
-    return searching(recipe, recipe.search, center, evaluator, **more)
+    learner = searching(recipe, recipe.search, center, evaluator, **more)
+    if recipe.policy.coefficients == "made":
+        _check_sampled(learner)
+    return learner
+
+
+def _check_sampled(learner: Evolution) -> None:
+    """Refuses coefficients that are to be made by kernels where members are not drawn around a center."""
+    population = deepcopy(learner.strategy).ask()
+    if not isinstance(learner.codec, Identity) or population.sample([0]) is None:
+        raise RecipeError(
+            "policy.coefficients: expected 'float32' or 'bfloat16', as 'made' is for searches that draw members around "
+            "a center (openai-es, pgpe, snes without bounds) and rules without sharing; got 'made'"
+        )
 
 
 def searching(
@@ -158,6 +188,8 @@ class EvolutionKind:
         with build_evaluator(recipe, task, cluster, note) as evaluator:
             learner = build_learner(recipe, task, evaluator, progress)
             short = replace(task, rules=replace(task.rules, horizon=task.rules.idle + PROBE))
+            if cluster is not None:  # its driver may have no GPU; how long a step takes is up to the environment
+                short = replace(short, policy=policy_of(recipe.model_copy(update={"device": "cpu"})), crews=1)
             yield Job(
                 learner,
                 task.layout,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from neuroplastic.errors import ArgumentError
+from neuroplastic.errors import ArgumentError, RecipeError
 from neuroplastic.evaluate.base import Evaluator
 from neuroplastic.evaluate.cluster import ClusterEvaluator
 from neuroplastic.evaluate.processes import ProcessEvaluator, cores
 from neuroplastic.evaluate.serial import SerialEvaluator
 from neuroplastic.experiment.models import Recipe
+from neuroplastic.plastic.device import named_device
 from neuroplastic.tasks.base import Task
 from neuroplastic.tasks.bodies import env_metadata
 from neuroplastic.tasks.rollout import RolloutTask
@@ -28,11 +29,19 @@ def build_evaluator(
 
     Raises:
         ArgumentError: the bodies would take more memory than the recipe allows.
+        RecipeError: networks are to be on a GPU, and the workers of a cluster are to have none.
+        DeviceError: there is no such GPU here, or it has not enough memory; it says for which batch it has.
         WorkerError: no process can be started, or there is no such cluster.
         MissingExtraError: a cluster is asked for, and Ray is not installed.
     """
     chosen = recipe.evaluate
+    on_gpu = named_device(getattr(recipe, "device", "cpu")).type == "cuda"
     if cluster is not None:
+        if on_gpu and not chosen.gpus:
+            raise RecipeError(
+                "evaluate.gpus: expected a number of GPUs, or a fraction of one, for each worker, as device is a GPU; "
+                "got 0"
+            )
         return ClusterEvaluator(
             task,
             cluster,
@@ -51,6 +60,8 @@ def build_evaluator(
             f"{task.batch} bodies, which take {needed:,.0f} MB; got {chosen.megabytes:,} "
             "(raise it, or lower evaluate.workers or task.batch)"
         )
+    if on_gpu and isinstance(task, RolloutTask):
+        task.check_room(workers)
     if workers == 1:
         return SerialEvaluator(task)
     return ProcessEvaluator(task, workers, limit=chosen.limit, tries=chosen.tries)
