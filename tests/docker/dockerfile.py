@@ -30,7 +30,7 @@ class Installed:
     Attributes:
         root: the folder that stands for / of all stages.
         environment: of the last stage.
-        left_out: RUN steps that need an image: those that make users.
+        left_out: RUN steps that need an image: those that make users or install Debian's packages.
     """
 
     root: Path
@@ -79,7 +79,7 @@ def install(text: str, context: Path, root: Path, arguments: Mapping[str, str]) 
                 if not sources[0].startswith("--from="):
                     _copy([context / source for source in sources], folder / target, into=target.endswith("/"))
             case "RUN":
-                if rest.startswith("useradd "):
+                if rest.startswith("useradd ") or "apt-get" in rest:
                     built.left_out.append(rest)
                     continue
                 _run(built.place(rest), folder, built.environment)
