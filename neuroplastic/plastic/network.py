@@ -172,9 +172,11 @@ class PlasticNetwork:
                 sample that comes in the place of some of the lives have another center than the others'.
             DeviceError: the device is not there, or has not enough memory; it says for how many lives it has.
         """
-        number = len(genomes) if rows is None else len(rows)
+        number = "B" if rows is None else len(rows)
         if isinstance(genomes, Tensor):
             check_shape("genomes", genomes, [number, self.layout.size])
+        elif rows is not None:
+            check_shape("genomes", genomes.streams, [number])
         check_shape("seeds", np.asarray(seeds, object), [len(genomes)])
         index = None if rows is None else torch.from_numpy(self._index(rows))
         if index is None:

@@ -266,7 +266,7 @@ def test_observations_that_are_no_pictures():
     with pytest.raises(ShapeError, match=r"observations: expected shape \[1, 21168\]; got \[1, 648\]"):
         network.act(torch.zeros(1, 648), torch.zeros(1), [0])
     with pytest.raises(UnknownNameError, match="backend: expected one of"):
-        PAPER.birth(PICTURE, {}, "gpu")
+        PAPER.birth(PICTURE, {}, "tpu")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
