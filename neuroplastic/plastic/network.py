@@ -70,8 +70,8 @@ class PlasticNetwork:
         backend: "cpu" (fused), "gpu" (fused) or "reference" (plain torch, on any device).
         device: "cpu", "cuda", "cuda:1", … or "auto"; None: where the backend computes.
         coefficients: those of a Hebbian rule are kept as "float32"; as "bfloat16", rounded with η multiplied in (half
-            the memory on the gpu); or, on the gpu, those of sampled genomes are not kept, but "made" in every step, to
-            the same bits as float32.
+            the memory on the gpu); or, on the gpu, those of sampled genomes are not kept, but "made" in every step, the
+            same bits as float32.
         dtype: torch.float32, or torch.float64 on the reference.
 
     Attributes:
@@ -144,7 +144,7 @@ class PlasticNetwork:
         self._memory: list[Any] = []  # of each cell: own activity of the step before [B, H]
         self._ones: Any = None  # activity of the unit that is always 1 [B, 1]
         self._expected: PredictionError | None = None
-        self._center: tuple[Tensor, Sample] | None = None  # of the last sample, here and on the device
+        self._last: tuple[Sample, Sample] | None = None  # sample, here and with its center on the device
         self._ferry = None if backend == "cpu" else Ferry(self._step, self._size, self.device, dtype)
         self._there = torch.zeros(0, dtype=torch.int64)  # the rows asked for, on the device
 
@@ -233,10 +233,12 @@ class PlasticNetwork:
 
     def _sent(self, sample: Sample) -> Sample:
         """The sample with its center on the device, which many samples have in common."""
-        if self._center is None or self._center[0] is not sample.center:
+        last = self._last
+        if last is None or last[0].center is not sample.center or last[0].sigma is not sample.sigma:
             sigma = sample.sigma.to(self.device, self.dtype) if isinstance(sample.sigma, Tensor) else sample.sigma
-            self._center = sample.center, replace(sample, center=sample.center.to(self.device, self.dtype), sigma=sigma)
-        return replace(self._center[1], streams=sample.streams, signs=sample.signs)
+            there = replace(sample, center=sample.center.to(self.device, self.dtype), sigma=sigma)
+            last = self._last = sample, there
+        return replace(last[1], streams=sample.streams, signs=sample.signs)
 
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=self.dtype, device=self.device)

@@ -106,8 +106,8 @@ def _launch(stage: Stage, lies_last: bool) -> tuple[int, dict[str, Any]]:
     (channels, height, width), (made, lines, columns), kernel, stride, pool = stage
     windows = lines * columns
     lanes = next((lanes for lanes in (128, 64) if -windows % lanes <= windows // 8), 32)  # few of them idle
-    blocks = triton.cdiv(made, max(_SUMS // pool**2, 1))
-    return triton.cdiv(windows, lanes) * blocks, {
+    blocks = -(-made // max(_SUMS // pool**2, 1))
+    return -(-windows // lanes) * blocks, {
         "CHANNELS": channels,
         "MADE": made,
         "WINDOWS": windows,
@@ -119,7 +119,7 @@ def _launch(stage: Stage, lies_last: bool) -> tuple[int, dict[str, Any]]:
         "CHANNEL": 1 if lies_last else height * width,
         "LINE": width * channels if lies_last else width,
         "PIXEL": channels if lies_last else 1,
-        "TOGETHER": triton.cdiv(made, blocks),
+        "TOGETHER": -(-made // blocks),
         "LANES": lanes,
         "num_warps": lanes // 32,
         "enable_fp_fusion": False,

@@ -57,7 +57,7 @@ def _log(a):
     bits = u.to(tl.int32, bitcast=True)
     e = (bits - 0x3F3504F3) >> 23
     f = (bits - (e << 23)).to(tl.float32, bitcast=True) - 1.0
-    f = tl.where(e == 0, -((~a).to(tl.float32) + 0.5) * 2.3283064365386963e-10, f)
+    f = tl.where(e == 0, -((a ^ 0xFFFFFFFF).to(tl.float32) + 0.5) * 2.3283064365386963e-10, f)
     ff = f * f
     poly = 0.1492181 + f * (-0.1427297 + f * 0.08673585)
     poly = 0.3333391 + f * (-0.25001308 + f * (0.19962943 + f * (-0.1657785 + f * poly)))

@@ -10,8 +10,8 @@ program makes those of its synapses in every step: the center, which stays in th
 noise, in registers. Lives of one stream (an antithetic pair, the episodes of a member) are stepped by the same
 programs, which make each normal once.
 
-No number depends on other lives: who makes its noise, and how many lives there are, changes no bit. Products and sums
-are rounded one by one, as on the cpu, but sums over i run as a tree.
+No number depends on other lives. Products and sums are rounded one by one, as on the cpu, so coefficients that are made
+are those of the cpu bit for bit; but sums over i run as a tree, which the compiler lays out.
 """
 
 # pyright: reportGeneralTypeIssues=false
@@ -60,9 +60,14 @@ def tile_of(inputs: int, outputs: int) -> Tile:
     sizes = [size for size in sizes if size >= 32 or size >= inputs]
     chunk = min(sizes, key=lambda size: (-(-inputs // size) * size, -size))
     chunks = -(-inputs // chunk)
-    block = min(_power(max(1, 2048 // (chunk * chunks))), triton.next_power_of_2(outputs))
-    warps = triton.next_power_of_2(max(1, -(-block * chunk * chunks // 512)))
+    block = min(_power(max(1, 2048 // (chunk * chunks))), power_above(outputs))
+    warps = power_above(max(1, -(-block * chunk * chunks // 512)))
     return Tile(block, chunk, chunks, min(warps, 16))
+
+
+def power_above(number: int) -> int:
+    """The smallest power of two that is not below it."""
+    return 1 << (number - 1).bit_length()
 
 
 def _power(number: int) -> int:
@@ -97,7 +102,7 @@ def pending(spread, turn, row, j, NORMALISER: tl.constexpr, BLOCK, N, INPUTS, OU
         squares = tl.sum(tl.load(at + 1, mask=n < N, other=0.0) + count * (apart * apart), 0)
         deviation = tl.sqrt_rn(squares / (INPUTS * OUTPUTS))
         shift += mean
-        divisor = tl.where(deviation <= LEVEL * tl.abs(mean), 1.0, deviation) * divisor
+        divisor = tl.where(deviation <= tl.abs(mean) * LEVEL, 1.0, deviation) * divisor
     return shift, divisor
 
 
@@ -154,10 +159,12 @@ def step(
     j = n * BLOCK + tl.arange(0, BLOCK)
     there = j < OUTPUTS
     noise = ()
+    first = group
+    if GROUP > 1:
+        first = tl.load(groups + group * GROUP)
+        if first < 0:
+            return
     if LEARNS and MADE:
-        first = group
-        if GROUP > 1:
-            first = tl.load(groups + group * GROUP)
         noise = _noise(tl.load(keys + tl.load(rows + first)), j, SLOTS, INPUTS, CHUNK, CHUNKS, TOGETHER)
 
     for member in range(GROUP):
@@ -215,7 +222,7 @@ def step(
                     scale, base = 0.0, arrays
                     if MADE:
                         scale = tl.load(scales + row)
-                    else:
+                    elif STORED > 0:
                         base += row * (STORED * SYNAPSES)
                     total, changed = tl.zeros((BLOCK, CHUNK), tl.float32), ()
                     for chunk in tl.static_range(CHUNKS):
@@ -290,7 +297,18 @@ def step(
 
 
 @triton.jit
-def tick(clocks, sums, pre, signal, rows, INPUTS: tl.constexpr, WIDTH: tl.constexpr, OUTPUTS, MODULATED, EVERY):
+def tick(
+    clocks,
+    sums,
+    pre,
+    signal,
+    rows,
+    INPUTS: tl.constexpr,
+    WIDTH: tl.constexpr,
+    OUTPUTS,
+    MODULATED: tl.constexpr,
+    EVERY: tl.constexpr,
+):
     """After a step: what a clock of EVERY steps adds up, of o_i and m, and the clock itself."""
     position = tl.program_id(0)
     row = tl.load(rows + position)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import triton
 from torch import Tensor
 
 from neuroplastic.errors import ArgumentError
@@ -22,6 +21,7 @@ from neuroplastic.plastic.kernels.gpu.kernel import (
     LEVEL,
     NORMALISERS,
     ONE,
+    power_above,
     step,
     tick,
     tile_of,
@@ -63,7 +63,7 @@ class HebbianLayer(LivingLayer):
         normaliser = normaliser if terms else "none"
         self._normaliser, self._limit, self._decay = normaliser, limit, trace
         self._tile = tile_of(inputs, outputs)
-        self._blocks = triton.cdiv(outputs, self._tile.block)
+        self._blocks = -(-outputs // self._tile.block)
         self._size = inputs, outputs
 
         state: dict[str, Tensor | None] = {"weights": weights.clone(memory_format=torch.contiguous_format)}
@@ -95,7 +95,7 @@ class HebbianLayer(LivingLayer):
         self._group = 1
         if self._source:
             self._streams = self._source.keys.cpu().numpy()
-            self._group = triton.next_power_of_2(int(np.unique(self._streams, return_counts=True)[1].max(initial=1)))
+            self._group = power_above(int(np.unique(self._streams, return_counts=True)[1].max(initial=1)))
         self._options = {
             "INPUTS": inputs,
             "OUTPUTS": outputs,
@@ -145,7 +145,7 @@ class HebbianLayer(LivingLayer):
             inputs, outputs = self._size
             launch(
                 tick, len(rows), own["clocks"], own["sums"], pre, signal, rows, inputs,
-                triton.next_power_of_2(inputs), outputs, self._options["MODULATED"], self._options["EVERY"],
+                power_above(inputs), outputs, self._options["MODULATED"], self._options["EVERY"],
             )  # fmt: skip
 
     def _groups(self, rows: Tensor) -> Tensor:
@@ -206,11 +206,15 @@ class HebbianLayer(LivingLayer):
         """As of `LivingLayer.replace`.
 
         Raises:
-            ArgumentError: coefficients are made, and those of the newborn have another center.
+            ArgumentError: coefficients are made, and those of the newborn have another center or other deviations, or
+                are stored.
         """
-        ours, theirs = (layer._source.center if layer._source else None for layer in (self, newborn))
-        if ours is not None and theirs is not None and ours is not theirs and not torch.equal(ours, theirs):
-            raise ArgumentError("genomes: expected a sample around the center of the lives that there are; got another")
+        ours, theirs = (
+            [layer._source.center, layer._source.deviations] if layer._source else [None, None]
+            for layer in (self, newborn)
+        )
+        if not all(map(_equal, ours, theirs)):
+            raise ArgumentError("genomes: expected a sample around the center of the lives that there are; got others")
         for name, array in self._state.items():
             array[rows] = newborn._state[name]
         if self._source:
@@ -249,6 +253,10 @@ class HebbianLayer(LivingLayer):
 
     def weights(self) -> Tensor:
         return self._effective(torch.arange(len(self._state["weights"]), device=self._device))
+
+
+def _equal(a: Tensor | None, b: Tensor | None) -> bool:
+    return a is b or (a is not None and b is not None and torch.equal(a, b))
 
 
 def _tensor(array: Tensor | SampledArray | float, device: torch.device) -> Tensor:

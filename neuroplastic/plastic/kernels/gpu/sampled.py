@@ -67,7 +67,7 @@ def made(array: SampledArray, device: torch.device, source: Source | None = None
     rows = torch.empty(len(source.keys), count, device=device)
     if rows.numel():
         launch(
-            _perturb, (len(rows), triton.cdiv(count, _NUMBERS)), rows, source.center, source.deviations, source.keys,
+            _perturb, (len(rows), -(-count // _NUMBERS)), rows, source.center, source.deviations, source.keys,
             source.scales, array.start, count, source.deviations is not None, together(array.start), _NUMBERS,
         )  # fmt: skip
     return rows.view(len(rows), *array.shape)
