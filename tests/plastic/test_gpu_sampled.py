@@ -39,6 +39,12 @@ def poisoned():
     torch.use_deterministic_algorithms(False)
 
 
+@pytest.fixture
+def random(generator):
+    """Fresh random numbers each time; the seed is printed, so that a failure can be repeated."""
+    return np.random.default_rng(generator.initial_seed())
+
+
 @triton.jit
 def words_of(blocks, keys, words, N: tl.constexpr):
     at = tl.arange(0, N)
@@ -66,8 +72,7 @@ def numbers(dtype, *edges, shape, random):
     return drawn
 
 
-def test_words_of_streams_on_a_device():
-    random = np.random.default_rng()
+def test_words_of_streams_on_a_device(random):
     keys = numbers(np.uint64, 0, 2**64 - 1, 2**32, shape=5, random=random)
     blocks = numbers(np.uint32, 0, 2**31 - 1, 2**31, 2**32 - 1, shape=256, random=random)
     words = torch.empty(5, 256, 4, dtype=torch.int32, device=DEVICE)
@@ -78,12 +83,12 @@ def test_words_of_streams_on_a_device():
         assert np.array_equal(found, noise.philox(counters, [key % 2**32, key >> 32]))
 
 
-def test_normals_of_words_on_a_device():
+def test_normals_of_words_on_a_device(random):
     """Of any two words, those included that normals of float64 are far from: next to 0, to 1 and to whole angles."""
     edges = [0, 1, 2**32 - 1, 2**32 - 2, 2**32 - 256, *(n * 2**29 + k for n in range(1, 8) for k in (-1, 0, 1))]
     edges += [round(2**32 / 2**0.5) + k for k in (-1, 0, 1)]
     meeting = np.array([*itertools.product(edges, edges)], np.uint32)
-    words = numbers(np.uint32, *meeting.ravel(), shape=(1024, 2), random=np.random.default_rng())
+    words = numbers(np.uint32, *meeting.ravel(), shape=(1024, 2), random=random)
     pairs = torch.empty(1024, 2, device=DEVICE)
     launch(pairs_of, 1, torch.from_numpy(words.view(np.int32)).to(DEVICE), pairs, 1024)
     expected = np.array([noise._box_muller(a, b) for a, b in words], np.float32)
@@ -112,9 +117,8 @@ def rows_of(sample):
 
 
 @pytest.mark.parametrize("each", [False, True])
-def test_numbers_of_samples_are_made_on_a_device(each):
+def test_numbers_of_samples_are_made_on_a_device(each, random):
     """Bit for bit those of `noise`, from any number on, more of them than a program makes."""
-    random = np.random.default_rng()
     sample = random_sample(1500, [0, 2**64 - 1, int(random.integers(2**63))], random, each)
     expected = rows_of(sample)
     for start, shape in ((0, (1500,)), (4, (3, 7)), (6, (2,)), (1, (1030,)), (1499, ())):
@@ -169,9 +173,8 @@ class Storages:
 
 
 @pytest.mark.parametrize(("number", "each"), [(4, True), (2, False), (1, True), (1, False)])
-def test_layers_of_made_coefficients_are_those_of_stored_ones(number, each):
+def test_layers_of_made_coefficients_are_those_of_stored_ones(number, each, random):
     """Wherever Philox's fours lie among the synapses, with one deviation or many; fresh ones in the place of some."""
-    random = np.random.default_rng()
     inputs, offset = {4: (12, 8), 2: (10, 4), 1: (12, 3)}[number]
     assert together(inputs, offset) == number
     normaliser = random.choice([name for name in NORMALISERS if name != "max"])
@@ -184,9 +187,8 @@ def test_layers_of_made_coefficients_are_those_of_stored_ones(number, each):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("normaliser", NORMALISERS)
-def test_layers_of_made_coefficients_in_every_setting(normaliser):
+def test_layers_of_made_coefficients_in_every_setting(normaliser, random):
     """Those that a GPU has time for: of the others, some that are fresh each time."""
-    random = np.random.default_rng()
     options = [*enumerate(itertools.product([False, True], [0.0, 0.6], [1, 2]))]
     random.shuffle(options)
     for n, (modulated, trace, every) in options if DEVICE.type == "cuda" else options[:4]:
@@ -203,17 +205,16 @@ def test_layers_of_made_coefficients_in_every_setting(normaliser):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("inputs", "outputs"), [(28, 128), (648, 3), (300, 5)])
-def test_wide_layers_of_made_coefficients(inputs, outputs):
+def test_wide_layers_of_made_coefficients(inputs, outputs, random):
     """Several programs a life, several chunks of synapses."""
-    lives = Storages(["A", "lr"], inputs, outputs, 2, [1, 2, 1], np.random.default_rng(), normaliser="standardise")
+    lives = Storages(["A", "lr"], inputs, outputs, 2, [1, 2, 1], random, normaliser="standardise")
     lives.step([0, 2])
     lives.step([1, 0])
 
 
 @pytest.mark.parametrize("repeats", [[2, 2], [6, 1], [3, 1]], ids=str)
-def test_lives_of_one_stream_share_it_and_nothing_else(repeats):
+def test_lives_of_one_stream_share_it_and_nothing_else(repeats, random):
     """Pairs and episodes, in any order, some of them paused; others in the place of some, so that streams part."""
-    random = np.random.default_rng()
     streams = random.permutation(np.repeat(random.integers(2**63, size=len(repeats)), repeats))
     lives = Storages(["D"], 3, 2, 4, streams, random, normaliser="row")
     everyone = random.permutation(len(streams)).tolist()
@@ -224,9 +225,8 @@ def test_lives_of_one_stream_share_it_and_nothing_else(repeats):
     lives.step(everyone)
 
 
-def test_newborn_lives_of_another_spread():
+def test_newborn_lives_of_another_spread(random):
     """One deviation for all numbers is each life's own; deviations of the numbers are the layer's."""
-    random = np.random.default_rng()
     lives = Storages(["A"], 3, 2, 1, [4, 5, 6], random)
     lives.step([0, 1, 2])
     lives.replace([2], others(lives.sample, [4], sigma=0.7))
@@ -234,9 +234,8 @@ def test_newborn_lives_of_another_spread():
 
 
 @pytest.mark.parametrize("each", [False, True])
-def test_newborn_lives_that_cannot_be_made(each):
+def test_newborn_lives_that_cannot_be_made(each, random):
     """Kernels know one center, and one deviation of each number."""
-    random = np.random.default_rng()
     lives = Storages(["A"], 3, 2, 1, [4, 5], random, each)
     sample, rows, living = lives.sample, torch.tensor([1, 0], device=DEVICE), lives.layers[2]
     copied = sample.sigma.clone() if isinstance(sample.sigma, torch.Tensor) else sample.sigma
@@ -250,8 +249,7 @@ def test_newborn_lives_that_cannot_be_made(each):
         assert torch.equal(living.weights(), before)
 
 
-def test_what_was_not_drawn_is_stored():
-    random = np.random.default_rng()
+def test_what_was_not_drawn_is_stored(random):
     weights, term = (torch.from_numpy(random.normal(0, 0.3, (2, 4, 3))).float().to(DEVICE) for _ in range(2))
     stored, made_ = (HebbianLayer(weights, {"B": term}, "tanh", storage=name) for name in ("float32", "made"))
     pre, signal, rows = torch.ones(2, 3, device=DEVICE), torch.zeros(2, device=DEVICE), torch.arange(2, device=DEVICE)
@@ -260,9 +258,8 @@ def test_what_was_not_drawn_is_stored():
 
 
 @pytest.mark.parametrize("normaliser", NORMALISERS)
-def test_coefficients_in_bfloat16_are_rounded_and_nothing_else(normaliser):
+def test_coefficients_in_bfloat16_are_rounded_and_nothing_else(normaliser, random):
     """Bit for bit the layer of float32 whose coefficients, η multiplied in, were rounded first."""
-    random = np.random.default_rng()
 
     def draw(scale):
         return torch.from_numpy(random.normal(0, scale, (2, 5, 6))).float().to(DEVICE)
