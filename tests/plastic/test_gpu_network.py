@@ -125,7 +125,7 @@ def test_a_network_on_a_device_sees_pictures(generator):
 
 
 STEPS = 1000
-BOUNDS = {"none": 5e-2, "max": 1e-3, "row": 1e-3, "clip": 1e-3, "standardise": 1e-3}
+BOUNDS = {"none": 0.1, "max": 1e-3, "row": 1e-3, "clip": 1e-3, "standardise": 1e-3}
 
 
 def life(normaliser, seed):
@@ -153,17 +153,17 @@ def life(normaliser, seed):
 @pytest.mark.parametrize("normalised", [False, True])
 def test_a_life_of_a_thousand_steps(normalised, random):
     """The paper's rule, coefficients N(0, 0.1²): outputs in [-1, 1] stay within 0.001 of the reference if weights are
-    normalised, and within 0.05 if they grow for ever; weights within 0.0001 of the largest.
+    normalised, and within 0.1 if they grow for ever; weights within 0.0003 of the largest.
 
-    The stated errors are ten times and more what 500 lives of such networks came to on the CPU: at the median 1e-6 with
-    a normaliser and 1e-5 (4-3) to 3e-3 (28-128-64-8) without.
+    Measured on the CPU, the worst of 500 lives of 4-3 units and of 80 of 28-128-64-8: 0.00002 and 0.0002 normalised,
+    0.00005 and 0.02 if not; weights 0.00003.
     """
     seed = int(random.integers(2**32))
     chosen = [name for name in BOUNDS if (name != "none") == normalised]
     for normaliser in chosen if CUDA else [str(random.choice(chosen))]:
         apart, weights = life(normaliser, seed)
         assert max(apart) <= BOUNDS[normaliser], (normaliser, seed)
-        assert weights <= 1e-4, (normaliser, seed)
+        assert weights <= 3e-4, (normaliser, seed)
 
 
 @pytest.mark.slow
