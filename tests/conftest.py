@@ -1,9 +1,11 @@
 """What many tests share: a recipe that runs in a second."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -41,6 +43,16 @@ def printed() -> Callable[[str], list[float]]:
         return [float(number) for number in ran.stdout.split()]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ray_folder() -> Iterator[str]:
+    """Where clusters of these tests keep their files: jobs look there for their cluster, and would find another's."""
+    folder = tempfile.mkdtemp(prefix="ray-")  # a short name: sockets lie below it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
+        yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

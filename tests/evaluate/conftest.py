@@ -16,7 +16,7 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Any]:
+def cluster(ray_folder: str) -> Iterator[Any]:
     """A Ray cluster of its own: a head that runs nothing, and a node of two cores."""
     import ray
     from ray.cluster_utils import Cluster
