@@ -30,6 +30,9 @@ KEEP = 3
 UNBEGUN = {".lock", ".recipe.toml.part"}
 """What a folder may hold in which no run has begun: a crash can leave that."""
 
+REFUSED = UNBEGUN | {"recipe.toml", "metrics.jsonl", "checkpoints"}
+"""What it holds when the run was refused, or stopped, before its first generation."""
+
 
 class RunFolder:
     """``recipe.toml``, ``metrics.jsonl``, ``checkpoints/``, ``center.safetensors`` and ``best.safetensors``.
@@ -75,7 +78,7 @@ class RunFolder:
             try:
                 _check_unbegun(path)  # of two that create it at once, one has the lock, and the other finds its recipe
                 storage.write_bytes(path / "recipe.toml", recipe.to_toml().encode())
-                (path / "checkpoints").mkdir()
+                (path / "checkpoints").mkdir(exist_ok=True)
                 return cls(path, recipe, lock)
             except BaseException:
                 lock.close()
@@ -124,7 +127,7 @@ class RunFolder:
         """
         path = located(address)
         if isinstance(path, Path):
-            begun = (path / "recipe.toml").is_file()
+            begun = (path / "recipe.toml").is_file() and not _is_unbegun(path)
         else:
             from neuroplastic.experiment.remote import is_begun
 
@@ -276,8 +279,24 @@ def read_metrics(address: Address) -> list[dict[str, float]]:
     return metrics
 
 
+def _is_unbegun(path: Path) -> bool:
+    """Whether a run may begin there: no generation has been made, and nothing else lies there."""
+    if not path.is_dir():
+        return not path.exists()
+    names = {entry.name for entry in path.iterdir()}
+    if names <= UNBEGUN:
+        return True
+    metrics, checkpoints = path / "metrics.jsonl", path / "checkpoints"
+    return (
+        names <= REFUSED
+        and ".lock" in names  # a recipe.toml alone may be somebody's work
+        and not (metrics.exists() and metrics.stat().st_size)
+        and not (checkpoints.exists() and any(checkpoints.iterdir()))
+    )
+
+
 def _check_unbegun(path: Path) -> None:
-    if path.exists() and (not path.is_dir() or any(entry.name not in UNBEGUN for entry in path.iterdir())):
+    if not _is_unbegun(path):
         raise RunError(
             f"run folder {path}: it exists and is not empty; go on with it by --resume {path}, "
             "or choose another by --run"

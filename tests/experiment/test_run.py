@@ -12,7 +12,7 @@ import pytest
 from runs import Quiet, assert_same, create, killed, recipe_of, run
 from safetensors.numpy import load_file, save_file
 
-from neuroplastic.errors import RecipeError, RunError, TrialError
+from neuroplastic.errors import NeuroplasticError, RecipeError, RunError, TrialError
 from neuroplastic.experiment.run import KEEP, RunFolder, read_metrics
 
 
@@ -217,9 +217,29 @@ def test_one_call_begins_a_run_whose_creation_was_cut_anywhere(
     assert crashes >= 5, "folder, lock, recipe beside its place, its rename, checkpoints, metrics"
 
 
+@pytest.mark.parametrize("start", [RunFolder.create, RunFolder.open_or_create])
+def test_a_run_that_was_refused_is_begun_by_a_better_command(start, tmp_path: Path, tiny: dict[str, Any]) -> None:
+    """Nothing was made there yet, so the folder is free for another recipe; and it is once only."""
+    path = tmp_path / "run"
+    with pytest.raises(NeuroplasticError, match="task.env"):
+        run(create(path, tiny, "task.env=CartPol-v1"))
+    assert run(start(path, recipe_of(tiny, "generations=1")))
+    with pytest.raises(NeuroplasticError, match="--resume|the same recipe"):
+        start(path, recipe_of(tiny, "generations=1", "seed=8"))
+
+
+def test_a_recipe_that_lies_alone_in_a_folder_is_somebodys(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    (tmp_path / "recipe.toml").write_text("seed = 1")
+    with pytest.raises(RunError, match="--resume"):
+        create(tmp_path, tiny)
+    assert (tmp_path / "recipe.toml").read_text() == "seed = 1"
+
+
 def test_one_process_at_a_time(tmp_path: Path, tiny: dict[str, Any]) -> None:
-    with create(tmp_path / "run", tiny), pytest.raises(RunError, match="another process"):
-        RunFolder.open(tmp_path / "run")
+    with create(tmp_path / "run", tiny):
+        for start in (RunFolder.open, lambda path: RunFolder.create(path, recipe_of(tiny))):
+            with pytest.raises(RunError, match="another process"):
+                start(tmp_path / "run")
 
 
 def test_a_generation_of_failures_stops_the_run_and_saves(tmp_path: Path, tiny: dict[str, Any]) -> None:
