@@ -111,10 +111,11 @@ def learner_cost(learner: Learner, generations: int) -> Cost:
 def duration(seconds: float) -> str:
     """Seconds as people say them.
 
-    >>> duration(42), duration(187), duration(7250), duration(200_000)
-    ('42 s', '3 min 7 s', '2 h 0 min', '2 days 7 h')
+    >>> duration(42), duration(187), duration(7250), duration(90_000), duration(200_000)
+    ('42 s', '3 min 7 s', '2 h 0 min', '1 day 1 h', '2 days 7 h')
     """
     for size, unit, part, small in ((86400, "days", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if seconds >= size:
-            return f"{int(seconds // size)} {unit} {int(seconds % size // part)} {small}"
+            number = int(seconds // size)
+            return f"{number} {'day' if (number, unit) == (1, 'days') else unit} {int(seconds % size // part)} {small}"
     return f"{seconds:.0f} s"

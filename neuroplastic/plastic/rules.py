@@ -30,7 +30,7 @@ class Layer:
         backend: one of `kernels.BACKENDS`; a rule written in plain torch may ignore it.
         dtype: of every number of the layer.
         device: where its numbers are.
-        coefficients: one of `kernels.STORAGES`; only the gpu knows others than "float32".
+        coefficients: one of `kernels.STORAGES`: how those of a fused rule are kept.
     """
 
     name: str

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from neuroplastic.errors import ArgumentError, check_range, check_shape
 from neuroplastic.genome import Codec, Layout
@@ -206,23 +205,6 @@ def newborn(policy: Policy, population: Population, index: Sequence[int]) -> Any
     """
     sample = population.sample(index) if getattr(policy, "takes_samples", False) else None
     return population.rows(index) if sample is None else sample
-
-
-def live(
-    lives: Lives,
-    policy: Policy,
-    genomes: Callable[[NDArray[np.intp]], Tensor],
-    seeds: NDArray[np.int64],
-    shared: Statistics | None = None,
-    observed: Statistics | None = None,
-) -> Iterator[tuple[int, int]]:
-    """Trials [T] of a crew alone: `take_turns`.
-
-    Yields:
-        (trial, row) of each life that is over.
-    """
-    for _, trial, row in take_turns([Crew(lives, policy, observed)], genomes, seeds, shared):
-        yield trial, row
 
 
 def live_on(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from hypothesis import strategies as st
@@ -151,6 +153,43 @@ NETWORK = {
     "activation": [*ACTIVATIONS],
     "output_activation": ["tanh", "linear"],
 }
+
+
+def check_normalisers(layer_of, device: str | torch.device = "cpu"):
+    """D alone adds to the weights, as a kernel's layer holds them; the numbers are exact in binary."""
+    weights = torch.tensor([[[1.0, -1.0], [2.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]], device=device)
+    change = torch.tensor([[[2.0, 5.0], [-10.0, 6.0]], [[0.0, 0.0], [0.0, 0.0]]], device=device)
+    expected = {  # of [3, 4], [-8, 6] and nothing
+        "none": [[3, 4], [-8, 6]],
+        "max": [[0.375, 0.5], [-1, 0.75]],
+        "row": [[0.6, 0.8], [-0.8, 0.6]],
+        "clip": [[3, 3.5], [-3.5, 3.5]],
+        "standardise": [[1.75, 2.75], [-9.25, 4.75]],  # before the division by sqrt(118.75 / 4)
+    }
+    pre, signal, rows = (number.to(device) for number in (torch.ones(2, 2), torch.zeros(2), torch.arange(2)))
+    for normaliser, wanted in expected.items():
+        layer = layer_of(weights, {"D": change}, "tanh", normaliser, 3.5)
+        assert torch.equal(layer.weights(), weights)  # birth is not normalised
+        layer.step(pre, signal, rows)
+        divisor = math.sqrt(29.6875) if normaliser == "standardise" else 1
+        found = layer.weights().cpu()
+        torch.testing.assert_close(found[0], torch.tensor(wanted, dtype=torch.float32) / divisor)
+        assert torch.equal(found[1], torch.zeros(2, 2))  # a largest weight of 0 divides nothing
+
+
+def any_floats(number, generator):
+    """Fresh floats of all sizes, from their bits, as many between 0 and 12, and infinity; and all of them below 0."""
+    bits = torch.randint(0, 0x7F800000, (number,), generator=generator, dtype=torch.int32)
+    x = torch.cat([bits.view(torch.float32), torch.linspace(0, 12, number), torch.tensor([math.inf])])
+    return torch.cat([x, -x])
+
+
+def check_tanh(found, x):
+    """tanh(x) in float32 is accurate."""
+    tanh, exact = found.double(), x.double().tanh()
+    normal = x.abs() > 1e-37  # below, floats are denormal and have fewer digits
+    assert ((tanh - exact).abs() <= 1e-6 * exact.abs())[normal].all()
+    assert (tanh - exact).abs().max() < 3e-7
 
 
 def tame(choice):

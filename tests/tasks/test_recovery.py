@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from neuroplastic.errors import ArgumentError, OrderError
 from neuroplastic.plastic import HebbianRule, PlasticNetwork
 from neuroplastic.tasks.bodies import SeparateBodies
+from neuroplastic.tasks.crews import Crew, take_turns
 from neuroplastic.tasks.lives import LifeRules, Lives
 from neuroplastic.tasks.recovery import Recovery
-from neuroplastic.tasks.rollout import live
 
 
 def written_out(rewards: list[float], moment: int, window: int, cut_short: bool) -> float:
@@ -110,7 +110,8 @@ def test_a_diary_holds_what_was_paid_however_long_the_life(env: str, steps: int,
     policy = PlasticNetwork(lives.bodies.shape, lives.bodies.outputs, rule=HebbianRule(normaliser="max"))
     genomes = torch.randn(5, policy.layout.size)
     ended = 0
-    for _, row in live(lives, policy, lambda trials: genomes[torch.as_tensor(trials)], np.arange(5)):
+    crew = Crew(lives, policy)
+    for _, _, row in take_turns([crew], lambda trials: genomes[torch.as_tensor(trials)], np.arange(5)):
         rewards = lives.rewards(row)
         assert len(rewards) == lives.steps[row] - idle
         assert math.isclose(sum(rewards), lives.fitness[row], rel_tol=1e-12)

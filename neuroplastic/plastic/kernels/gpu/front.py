@@ -14,7 +14,6 @@ of `kernels.convolution`, operation by operation: so the two fronts make the sam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import triton
@@ -22,6 +21,7 @@ import triton.language as tl
 from torch import Tensor
 
 from neuroplastic.plastic.front import LivingFront, Stage
+from neuroplastic.plastic.kernels.gpu.functions import launch
 
 _SUMS = 32  # of a lane, that fit the registers with the pixels of a line
 
@@ -101,29 +101,31 @@ def _stage(
         tl.store(made + o * WINDOWS, _tanh(largest), place < WINDOWS)
 
 
-def _launch(stage: Stage, lies_last: bool) -> tuple[int, dict[str, Any]]:
-    """Programs a row, and what `_stage` is compiled for; ``lies_last``: pictures are [H, W, C], not [C, H, W]."""
+def _launch(stage: Stage, lies_last: bool) -> tuple[int, int, dict[str, int]]:
+    """Programs a row, their warps, and what `_stage` is compiled for; ``lies_last``: pictures are [H, W, C]."""
     (channels, height, width), (made, lines, columns), kernel, stride, pool = stage
     windows = lines * columns
     lanes = next((lanes for lanes in (128, 64) if -windows % lanes <= windows // 8), 32)  # few of them idle
     blocks = -(-made // max(_SUMS // pool**2, 1))
-    return -(-windows // lanes) * blocks, {
-        "CHANNELS": channels,
-        "MADE": made,
-        "WINDOWS": windows,
-        "COLUMNS": columns,
-        "KERNEL": kernel,
-        "STRIDE": stride,
-        "POOL": pool,
-        "PICTURE": channels * height * width,
-        "CHANNEL": 1 if lies_last else height * width,
-        "LINE": width * channels if lies_last else width,
-        "PIXEL": channels if lies_last else 1,
-        "TOGETHER": -(-made // blocks),
-        "LANES": lanes,
-        "num_warps": lanes // 32,
-        "enable_fp_fusion": False,
-    }
+    return (
+        -(-windows // lanes) * blocks,
+        lanes // 32,
+        {
+            "CHANNELS": channels,
+            "MADE": made,
+            "WINDOWS": windows,
+            "COLUMNS": columns,
+            "KERNEL": kernel,
+            "STRIDE": stride,
+            "POOL": pool,
+            "PICTURE": channels * height * width,
+            "CHANNEL": 1 if lies_last else height * width,
+            "LINE": width * channels if lies_last else width,
+            "PIXEL": channels if lies_last else 1,
+            "TOGETHER": -(-made // blocks),
+            "LANES": lanes,
+        },
+    )
 
 
 class DeviceFront(LivingFront):
@@ -140,9 +142,11 @@ class DeviceFront(LivingFront):
 
     def step(self, pictures: Tensor, rows: Tensor) -> Tensor:
         activity = pictures
-        for outputs, (programs, launch), bank in zip(self._outputs, self._launches, self._filters, strict=True):
+        for outputs, (programs, warps, constants), bank in zip(
+            self._outputs, self._launches, self._filters, strict=True
+        ):
             pooled = bank.new_empty(len(rows), *outputs)
-            _stage[(len(rows) * programs,)](activity, rows, bank, pooled, **launch)
+            launch(_stage, len(rows) * programs, activity, rows, bank, pooled, warps=warps, **constants)
             activity = pooled
         return activity.flatten(1)
 

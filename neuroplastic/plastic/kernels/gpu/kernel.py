@@ -55,14 +55,17 @@ class Tile(NamedTuple):
 
 
 def tile_of(inputs: int, outputs: int) -> Tile:
-    """About 2,048 synapses, of which few lie beyond the last input."""
+    """About 2,048 synapses, of which few lie beyond the last input; 8 for each thread, and 4 or more of each chunk.
+
+    With 16 a thread, coefficients that are made take up to 255 registers instead of 190, and some spill.
+    """
     sizes = [size for size in (1 << power for power in range(3, 32)) if -(-inputs // size) <= 8]
     sizes = [size for size in sizes if size >= 32 or size >= inputs]
     chunk = min(sizes, key=lambda size: (-(-inputs // size) * size, -size))
     chunks = -(-inputs // chunk)
     block = min(_power(max(1, 2048 // (chunk * chunks))), power_above(outputs))
-    warps = power_above(max(1, -(-block * chunk * chunks // 512)))
-    return Tile(block, chunk, chunks, min(warps, 16))
+    warps = min(power_above(-(-block * chunk * chunks // 256)), max(1, block * chunk // 128), 16)
+    return Tile(block, chunk, chunks, warps)
 
 
 def power_above(number: int) -> int:

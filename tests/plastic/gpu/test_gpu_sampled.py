@@ -1,48 +1,25 @@
-"""Coefficients that a GPU makes of streams, bit for bit those that are stored; by Triton's interpreter if need be."""
+"""Coefficients that a GPU makes of streams, bit for bit those that are stored."""
 
 # pyright: reportGeneralTypeIssues=false
 
 import itertools
-import os
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import triton
+import triton.language as tl
+from device_lives import CUDA, DEVICE, LIMIT, rows_of
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-if DEVICE.type == "cpu":
-    os.environ.setdefault("TRITON_INTERPRET", "1")
-pytest.importorskip("triton")
-
-import triton  # noqa: E402
-import triton.language as tl  # noqa: E402
-
-from neuroplastic import noise  # noqa: E402
-from neuroplastic.errors import ArgumentError  # noqa: E402
-from neuroplastic.genome import Layout, Sample, SampledArray  # noqa: E402
-from neuroplastic.plastic.kernels import NORMALISERS  # noqa: E402
-from neuroplastic.plastic.kernels.gpu import HebbianLayer, made  # noqa: E402
-from neuroplastic.plastic.kernels.gpu.functions import box_muller, launch, philox  # noqa: E402
-from neuroplastic.plastic.kernels.gpu.sampled import together  # noqa: E402
-
-LIMIT = 0.3
-
-
-@pytest.fixture(autouse=True, scope="module")
-def poisoned():
-    """What is not written is NaN."""
-    torch.use_deterministic_algorithms(True)
-    assert torch.zeros(1).new_empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
-@pytest.fixture
-def random(generator):
-    """Fresh random numbers each time; the seed is printed, so that a failure can be repeated."""
-    return np.random.default_rng(generator.initial_seed())
+from neuroplastic import noise
+from neuroplastic.errors import ArgumentError
+from neuroplastic.genome import Layout, Sample, SampledArray
+from neuroplastic.plastic.kernels import NORMALISERS
+from neuroplastic.plastic.kernels.gpu import HebbianLayer, made
+from neuroplastic.plastic.kernels.gpu.functions import box_muller, launch, philox
+from neuroplastic.plastic.kernels.gpu.sampled import together
 
 
 @triton.jit
@@ -110,10 +87,6 @@ def others(sample, streams, **changes):
     return replace(
         sample, streams=np.array(streams, np.uint64), signs=np.array([1, -1], np.int8)[: len(streams)], **changes
     )
-
-
-def rows_of(sample):
-    return noise.perturbed(sample.center, sample.sigma, sample.streams, sample.signs)
 
 
 @pytest.mark.parametrize("each", [False, True])
@@ -191,7 +164,7 @@ def test_layers_of_made_coefficients_in_every_setting(normaliser, random):
     """Those that a GPU has time for: of the others, some that are fresh each time."""
     options = [*enumerate(itertools.product([False, True], [0.0, 0.6], [1, 2]))]
     random.shuffle(options)
-    for n, (modulated, trace, every) in options if DEVICE.type == "cuda" else options[:4]:
+    for n, (modulated, trace, every) in options if CUDA else options[:4]:
         names = ["A", "B", "C", "D", "lr", "decay"]
         random.shuffle(names)
         names, constant = names[: 1 + n % 4], names[5:]

@@ -1,44 +1,21 @@
-"""The GPU's front against its specification, and bit for bit against the CPU's; by Triton's interpreter if need be."""
+"""The GPU's front against its specification, and bit for bit against the CPU's."""
 
 import math
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
+from by_hand import any_floats, check_tanh
+from device_lives import CUDA, DEVICE, needs_a_gpu
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from some_fronts import PAPER, PICTURE, SMALL, SMALL_PICTURE, fronts, random_filters
+from triton._C.libtriton import interpreter
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ.setdefault("TRITON_INTERPRET", "1")
-pytest.importorskip("triton")
+from neuroplastic.plastic import ConvolutionalFront
+from neuroplastic.plastic.kernels.gpu.front import DeviceFront
 
-from triton._C.libtriton import interpreter  # noqa: E402
-
-from neuroplastic.plastic import ConvolutionalFront  # noqa: E402
-from neuroplastic.plastic.kernels.gpu.front import DeviceFront  # noqa: E402
-
-PAPER, PICTURE = ConvolutionalFront(), (84, 84, 3)
-SMALL, SMALL_PICTURE = ConvolutionalFront([2, 3], [2, 3], [1, 2], [2, 1]), (13, 12, 2)
-FUSED = DEVICE == "cuda" or hasattr(interpreter, "fma_fp32")  # early interpreters round a product and its sum
-
-
-@pytest.fixture(autouse=True, scope="module")
-def poisoned():
-    """What is not written is NaN."""
-    torch.use_deterministic_algorithms(True)
-    assert torch.zeros(1).new_empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
-def random_filters(front, picture, rows, generator):
-    """Filters whose sums are about as large as 1."""
-    shapes = front.layout(picture).shapes
-    return {name: torch.randn(rows, *s, generator=generator) / math.sqrt(math.prod(s[1:])) for name, s in shapes}
+FUSED = CUDA or hasattr(interpreter, "fma_fp32")  # early interpreters round a product and its sum
 
 
 def born(front, picture, filters):
@@ -78,26 +55,11 @@ def test_the_front_of_a_device_is_the_reference(front, picture, generator):
     compare(front, picture, generator)
 
 
-stage = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.integers(1, 4))
-
-
-@st.composite
-def small_fronts(draw):
-    """A front of one or two stages, and the shape of pictures that are large enough for it, but not much larger."""
-    lists = list(zip(*draw(st.lists(stage, min_size=1, max_size=2)), strict=True))
-    front = ConvolutionalFront(*lists)
-    smallest = 1
-    for _, kernel, stride, pool in reversed(list(zip(*lists, strict=True))):
-        smallest = kernel + stride * (pool * smallest - 1)
-    height, width = (smallest + draw(st.integers(0, 7)) for _ in range(2))
-    return front, (height, width, draw(st.integers(1, 4)))
-
-
 @pytest.mark.slow
 @settings(deadline=None, max_examples=12)
-@given(small_fronts(), st.integers(0, 2**32 - 1))
+@given(fronts(most=(5, 4, 3, 4), beyond=7), st.integers(0, 2**32 - 1))
 def test_the_front_of_a_device_is_the_reference_at_any_size(made, seed):
-    compare(*made, torch.Generator().manual_seed(seed))
+    compare(*made, generator=torch.Generator().manual_seed(seed))
 
 
 def test_a_row_of_a_device_does_not_depend_on_the_others(generator):
@@ -151,16 +113,11 @@ def test_what_is_lost_is_lost_on_a_device_too(poison, generator):
 
 
 def test_tanh_of_a_device_is_accurate(generator):
-    """Through filters of one weight 1: fresh floats of all sizes, from their bits."""
-    bits = torch.randint(0, 0x7F800000, (4_000,), generator=generator, dtype=torch.int32)
-    x = torch.cat([bits.view(torch.float32), torch.linspace(0, 12, 4_000), torch.tensor([math.inf])])
-    x = torch.cat([x, -x])
+    """Through filters of one weight 1."""
+    x = any_floats(4_000, generator)
     front, picture = ConvolutionalFront([1], [1], [1], [1]), (1, len(x), 1)
     living = born(front, picture, {"conv0": torch.ones(1, 1, 1, 1, 1)})
-    tanh, exact = step(living, x.view(1, 1, -1, 1), torch.tensor([0]))[0].double(), x.double().tanh()
-    normal = x.abs() > 1e-37  # below, floats are denormal and have fewer digits
-    assert ((tanh - exact).abs() <= 1e-6 * exact.abs())[normal].all()
-    assert (tanh - exact).abs().max() < 3e-7
+    check_tanh(step(living, x.view(1, 1, -1, 1), torch.tensor([0]))[0], x)
 
 
 def test_pictures_of_bytes_are_read_as_they_are(generator):
@@ -178,7 +135,7 @@ def test_no_rows_have_no_features_on_a_device(generator):
     assert none.shape == (0, SMALL.outputs(SMALL_PICTURE))
 
 
-@pytest.mark.skipif(DEVICE == "cpu", reason="needs a GPU")
+@needs_a_gpu
 def test_graphs_hold_steps(generator):
     """Replayed on other pictures and rows, and after a replacement."""
     first, second = (random_filters(PAPER, PICTURE, rows, generator) for rows in (4, 2))
@@ -197,7 +154,6 @@ def test_graphs_hold_steps(generator):
 
 
 COMPILED = """
-import re, subprocess, tempfile
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
@@ -206,34 +162,15 @@ from neuroplastic.plastic.kernels.gpu import front
 
 arrays = {"pictures": "*fp32", "rows": "*i64", "filters": "*fp32", "pooled": "*fp32"}
 for n, stage in enumerate(ConvolutionalFront().stages((84, 84, 3))):
-    constants = front._launch(stage, n == 0)[1]
-    options = {name: constants.pop(name) for name in ("num_warps", "enable_fp_fusion")}
+    _, warps, constants = front._launch(stage, n == 0)
     source = ASTSource(front._stage, arrays | dict.fromkeys(constants, "constexpr"), constants)
-    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(compiled.asm["cubin"])
-        file.flush()
-        words = [triton.knobs.nvidia.cuobjdump.path, "-res-usage", file.name]
-        print(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    options = {"num_warps": warps, "enable_fp_fusion": False}
+    print(told(triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options), "-res-usage"))
 """
 
 
 @pytest.mark.slow
-def test_the_papers_front_compiles_without_spills(tmp_path):
+def test_the_papers_front_compiles_without_spills(compiling):
     """For compute capability 9.0, which needs no GPU."""
-    nvidia = pytest.importorskip("triton.knobs").nvidia
-    try:
-        assert nvidia.ptxas.path
-        assert nvidia.cuobjdump.path
-    except RuntimeError as missing:
-        pytest.skip(str(missing))
-    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    ran = subprocess.run(
-        [sys.executable, "-c", COMPILED],
-        env=environment | {"TRITON_CACHE_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert re.findall(r"(STACK|LOCAL):(\d+)", ran.stdout) == [("STACK", "0"), ("LOCAL", "0")] * 2
+    usage = compiling(COMPILED)
+    assert re.findall(r"(STACK|LOCAL):(\d+)", usage) == [("STACK", "0"), ("LOCAL", "0")] * 2
