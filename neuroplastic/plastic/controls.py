@@ -278,6 +278,16 @@ class Controlled:
     def weights(self) -> dict[str, Tensor]:
         return self.network.weights()
 
+    def check_room(self, lives: int) -> None:
+        """As of the network, if it has a device whose memory it knows."""
+        if check := getattr(self.network, "check_room", None):
+            check(lives)
+
+    def close(self) -> None:
+        """As of the network, if it holds anything."""
+        if close := getattr(self.network, "close", None):
+            close()
+
 
 def controlled(make: Callable[..., Living], controls: Controls, **shapes: Any) -> Controlled:
     """What ``make`` makes, under control: a policy's factory that can be sent to workers, by `functools.partial`."""

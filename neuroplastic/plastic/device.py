@@ -97,8 +97,8 @@ class Ferry:
     """Takes observations to a device and outputs back, and keeps the device's step of all lives on record.
 
     On a GPU the way there, the step and the way back are queued on a stream of their own; the caller is free meanwhile.
-    Copies go through pinned memory. From the fourth step of the same rows on, kernels are not launched one by one: what
-    they do stands in a CUDA graph.
+    Copies go through pinned memory. From the fourth step of all lives on, in the same order, kernels are not launched
+    one by one: what they do stands in a CUDA graph. The lives of some rows may be replaced in place meanwhile.
 
     Args:
         step: observations [b, I], rewards [b] and rows int64 [b] on the device -> outputs [b, O].
@@ -115,9 +115,20 @@ class Ferry:
         self._own: torch.cuda.Stream | None = None
         self.forget()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what lies on the device: a copy records steps of its own."""
+        copied = object.__new__(Ferry)
+        copied.__dict__ |= {name: getattr(self, name) for name in ("_step", "_inputs", "device", "_dtype", "_queued")}
+        copied._own = None
+        copied.forget()
+        return copied.__dict__
+
     def forget(self) -> None:
-        """What is on record holds no more: other lives were born, or none live."""
+        """What is on record holds no more: other lives were born, or none live. Waits for a step that nobody took."""
+        if self._own:
+            self._own.synchronize()
         self._graph: Any = None
+        self._outputs: Tensor | None = None  # of the graph
         self._steps = 0  # of all lives since then, in the order of `_whole`
         self._whole: Tensor | None = None
         self._there: tuple[Tensor, Tensor] | None = None  # all observations and rewards, where the graph reads them
@@ -130,7 +141,7 @@ class Ferry:
             observations: array [b, I].
             rewards: array [b].
             rows: int64 [b], on the device; the same tensor as long as its numbers stay the same.
-            whole: whether these are all lives.
+            whole: whether these are all lives, and their step may be recorded.
         """
         if not self._queued:
             outputs = self.act(torch.from_numpy(observations), torch.from_numpy(rewards), rows, whole)
@@ -167,10 +178,15 @@ class Ferry:
         if self._graph is None and self._steps <= _WARM:
             return self._step(*self._there, rows)
         if self._graph is None:
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
+            graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(self.device)
+            with (
+                torch.cuda.device(self.device),
+                torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+            ):
                 self._outputs = self._step(*self._there, rows)
+            self._graph = graph
         self._graph.replay()
+        assert self._outputs is not None
         return self._outputs
 
     def _sent(self, numbers: Tensor) -> Tensor:

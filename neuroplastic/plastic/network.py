@@ -137,8 +137,8 @@ class PlasticNetwork:
         self.layout = Layout.nest(parts)
         self._chained = kind == "feedforward" and not bias and rule.modulation != "unit"
         self._born = 0
-        self._asked: Sequence[int] | None = None  # rows that were found to be distinct and born
-        self._rows = np.zeros(0, np.int64)  # the same as an array
+        self._known: dict[bool, tuple[Sequence[int], NDArray[np.int64], Any]] = {}  # rows of all lives, and of some
+        self._recordable = False  # the step of all lives
         self._living_front: LivingFront | None = None
         self._living: dict[str, LivingLayer] = {}
         self._memory: list[Any] = []  # of each cell: own activity of the step before [B, H]
@@ -146,7 +146,6 @@ class PlasticNetwork:
         self._expected: PredictionError | None = None
         self._last: tuple[Sample, Sample] | None = None  # sample, here and with its center on the device
         self._ferry = None if backend == "cpu" else Ferry(self._step, self._size, self.device, dtype)
-        self._there = torch.zeros(0, dtype=torch.int64)  # the rows asked for, on the device
 
     @property
     def codec(self) -> Codec:
@@ -191,7 +190,7 @@ class PlasticNetwork:
 
     def _let_go(self) -> None:
         """No life goes on, and nothing of them is kept."""
-        self._born, self._living_front, self._living, self._memory, self._asked = 0, None, {}, [], None
+        self._born, self._living_front, self._living, self._memory, self._known = 0, None, {}, [], {}
         if self._ferry:
             self._ferry.forget()
 
@@ -212,6 +211,7 @@ class PlasticNetwork:
             newborn[layer.name] = self.rule.birth(layer, own, seeds)
         if index is None:
             self._born, self._living_front, self._living = len(genomes), front, newborn
+            self._recordable = self._backend == "gpu" and all(layer.recordable for layer in newborn.values())
             self._memory = [
                 self._numbers(self._zeros(self._born, size if cell.remembers else 0))
                 for cell, size in zip(self._cells, self._sizes[1:], strict=True)
@@ -283,12 +283,13 @@ class PlasticNetwork:
         if observations.shape != (number, self._size) or rewards.shape != (number,):
             check_shape("observations", observations, [number, self._size])
             check_shape("rewards", rewards, [number])
-        index = self._index(rows)
+        index, there = self._found(rows)
         if self._ferry is None:
             post = self._step(_array(observations), _array(rewards), index)
             given: Any = torch.from_numpy(post) if isinstance(observations, Tensor) else post
         elif isinstance(observations, Tensor):
-            post = self._ferry.act(observations, torch.as_tensor(rewards), self._there, number == self._born)
+            recorded = self._recordable and number == self._born
+            post = self._ferry.act(observations, torch.as_tensor(rewards), there, recorded)
             given = post.to(observations.device, copy=True)
         else:
             given = self.start(observations, np.asarray(rewards), rows)()
@@ -306,8 +307,8 @@ class PlasticNetwork:
             return lambda: outputs
         check_shape("observations", observations, [len(rows), self._size])
         check_shape("rewards", rewards, [len(rows)])
-        self._index(rows)
-        return self._ferry.start(observations, rewards, self._there, len(rows) == self._born)
+        recorded = self._recordable and len(rows) == self._born
+        return self._ferry.start(observations, rewards, self._found(rows)[1], recorded)
 
     def close(self) -> None:
         """Frees the memory of the lives; none goes on."""
@@ -358,14 +359,19 @@ class PlasticNetwork:
         return tensor.numpy() if self._backend == "cpu" else tensor
 
     def _index(self, rows: Sequence[int] | np.ndarray) -> NDArray[np.int64]:
-        asked = rows if isinstance(rows, range) else list(rows)
-        if asked != self._asked:  # they seldom change from one step to the next
+        return self._found(rows)[0]
+
+    def _found(self, rows: Sequence[int] | np.ndarray) -> tuple[NDArray[np.int64], Any]:
+        """The rows as an array, and on the device; the same until others are asked for, of all lives or of some."""
+        asked, whole = rows if isinstance(rows, range) else list(rows), len(rows) == self._born
+        known = self._known.get(whole)
+        if known is None or asked != known[0]:  # they seldom change from one step to the next
             if len(set(asked)) < len(asked) or not all(0 <= row < self._born for row in asked):
                 raise ArgumentError(f"rows: expected distinct numbers below {self._born}, the lives born; got {asked}")
-            self._asked, self._rows = asked, np.array(asked, np.int64)
-            if self._ferry:
-                self._there = torch.from_numpy(self._rows).to(self.device)
-        return self._rows
+            index = np.array(asked, np.int64)
+            there = torch.from_numpy(index).to(self.device) if self._ferry else None
+            known = self._known[whole] = asked, index, there
+        return known[1:]
 
     def weights(self) -> dict[str, Tensor]:
         """Name of a plastic layer -> a copy of its weights [B, O, I] as the next step will use them."""

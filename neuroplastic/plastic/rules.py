@@ -44,7 +44,13 @@ class Layer:
 
 
 class LivingLayer(ABC):
-    """B layers of one shape that live side by side, each with its own coefficients, weights and what else changes."""
+    """B layers of one shape that live side by side, each with its own coefficients, weights and what else changes.
+
+    Attributes:
+        recordable: whether a CUDA graph may hold its steps: they never wait for the device, and acts write in place.
+    """
+
+    recordable = False
 
     @abstractmethod
     def step(self, pre: Tensor, signal: Tensor, rows: Tensor) -> Tensor:

@@ -159,3 +159,6 @@ def test_a_cluster_without_gpus_for_its_workers(tiny):
     recipe = recipe_of(tiny, "device=cuda")
     with pytest.raises(NeuroplasticError, match=r"evaluate.gpus: expected a number of GPUs.*got 0"):
         build_evaluator(recipe, build_task(recipe), "auto")
+    recipe = recipe_of(tiny, "device=cuda:1", "evaluate.gpus=1")
+    with pytest.raises(NeuroplasticError, match=r"device: expected 'cuda' or 'auto' on a cluster.*got 'cuda:1'"):
+        build_evaluator(recipe, build_task(recipe), "auto")

@@ -40,7 +40,7 @@ def test_each_is_what_it_is_alone(recipe: str, tiny: dict[str, Any], tmp_path: P
     runs = plan([recipe], ["generations=2"], 2, str(tmp_path / "runs"))
     assert [each.name for each in runs] == ["mine-seed3", "mine-seed4"]
     taken = plan([recipe], ["search.sigma=0.2"], 1, str(tmp_path / "taken"))[0]
-    RunFolder.create(taken.folder, runs[0].recipe).close()
+    run(RunFolder.create(taken.folder, runs[0].recipe))
     ended = evolve_several([taken.__class__("taken", taken.recipe, taken.folder), *runs], None, Console(quiet=True))
     assert ended == {"taken": 1, "mine-seed3": 0, "mine-seed4": 0}
     for seed in (3, 4):

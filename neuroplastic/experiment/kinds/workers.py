@@ -29,14 +29,19 @@ def build_evaluator(
 
     Raises:
         ArgumentError: the bodies would take more memory than the recipe allows.
-        RecipeError: networks are to be on a GPU, and the workers of a cluster are to have none.
+        RecipeError: networks are to be on a GPU, and the workers of a cluster are to have none, or a certain one.
         DeviceError: there is no such GPU here, or it has not enough memory; it says for which batch it has.
         WorkerError: no process can be started, or there is no such cluster.
         MissingExtraError: a cluster is asked for, and Ray is not installed.
     """
     chosen = recipe.evaluate
-    on_gpu = named_device(getattr(recipe, "device", "cpu")).type == "cuda"
+    device = named_device(getattr(recipe, "device", "cpu"))
+    on_gpu = device.type == "cuda"
     if cluster is not None:
+        if device.index is not None:
+            raise RecipeError(
+                f"device: expected 'cuda' or 'auto' on a cluster, which gives each worker its GPU; got {str(device)!r}"
+            )
         if on_gpu and not chosen.gpus:
             raise RecipeError(
                 "evaluate.gpus: expected a number of GPUs, or a fraction of one, for each worker, as device is a GPU; "

@@ -99,11 +99,11 @@ def pending(spread, turn, row, j, NORMALISER: tl.constexpr, BLOCK, N, INPUTS, OU
         n = tl.arange(0, triton.next_power_of_2(N))
         at = spread + ((row * 2 + turn) * N + n) * 2
         count = tl.where(n < N, tl.minimum(OUTPUTS - n * BLOCK, BLOCK) * INPUTS, 0).to(tl.float32)
-        means = tl.load(at, mask=n < N, other=0.0)
-        mean = tl.sum(count * means, 0) / (INPUTS * OUTPUTS)
+        means, synapses = tl.load(at, mask=n < N, other=0.0), tl.full((), INPUTS * OUTPUTS, tl.float32)
+        mean = tl.div_rn(tl.sum(count * means, 0), synapses)
         apart = tl.where(n < N, means - mean, 0.0)
         squares = tl.sum(tl.load(at + 1, mask=n < N, other=0.0) + count * (apart * apart), 0)
-        deviation = tl.sqrt_rn(squares / (INPUTS * OUTPUTS))
+        deviation = tl.sqrt_rn(tl.div_rn(squares, synapses))
         shift += mean
         divisor = tl.where(deviation <= tl.abs(mean) * LEVEL, 1.0, deviation) * divisor
     return shift, divisor
@@ -218,6 +218,7 @@ def step(
                     seen += row * (INPUTS + OUTPUTS + 1)
                     strikes = clock + 1 == EVERY
                     y += tl.load(seen + INPUTS + j, mask=there, other=0.0)
+                    tl.debug_barrier()  # other warps have read it as well
                     tl.store(seen + INPUTS + j, tl.where(strikes, 0.0, y), mask=there)
                     y = tl.div_rn(y, tl.full((BLOCK,), EVERY, tl.float32))
                     m = tl.div_rn(tl.load(seen + INPUTS + OUTPUTS) + m, tl.full((), EVERY, tl.float32))
@@ -278,6 +279,8 @@ def step(
                             total += tl.where(inside, w, 0.0)
                             changed = changed + (w,)
 
+                    if DIVIDES:
+                        tl.debug_barrier()  # all warps have read what the weights waited for
                     if NORMALISER == ROW:
                         norm = tl.sqrt_rn(tl.sum(total, 1))
                         tl.store(spread + row * OUTPUTS + j, tl.where(norm == 0.0, 1.0, norm), mask=there)
@@ -288,7 +291,7 @@ def step(
                             tl.store(spread + left, tl.reduce(tl.reduce(total, 1, _larger), 0, _larger))
                         else:
                             count = tl.minimum(OUTPUTS - n * BLOCK, BLOCK) * INPUTS
-                            mean = tl.sum(tl.sum(total, 1), 0) / count
+                            mean = tl.div_rn(tl.sum(tl.sum(total, 1), 0), count.to(tl.float32))
                             total = tl.zeros((BLOCK, CHUNK), tl.float32)
                             for chunk in tl.static_range(CHUNKS):
                                 i = chunk * CHUNK + tl.arange(0, CHUNK)
@@ -321,6 +324,7 @@ def tick(
         seen, i = sums + row * (INPUTS + OUTPUTS + 1), tl.arange(0, WIDTH)
         x = tl.load(seen + i, mask=i < INPUTS, other=0.0) + tl.load(pre + position * INPUTS + i, mask=i < INPUTS)
         m = tl.load(seen + INPUTS + OUTPUTS) + (tl.load(signal + position) if MODULATED else 1.0)
+        tl.debug_barrier()  # all warps have read the clock
         tl.store(seen + i, tl.where(strikes, 0.0, x), mask=i < INPUTS)
         tl.store(seen + INPUTS + OUTPUTS, tl.where(strikes, 0.0, m))
         tl.store(clocks + row, tl.where(strikes, 0, clock + 1))

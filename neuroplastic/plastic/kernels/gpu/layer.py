@@ -44,6 +44,8 @@ class HebbianLayer(LivingLayer):
             are not kept if they are of a sample, and float32 if they are not.
     """
 
+    recordable = True
+
     def __init__(
         self,
         weights: Tensor,
