@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from neuroplastic.noise import normal, stream
 from neuroplastic.plastic import HebbianRule, PlasticNetwork
 from neuroplastic.plastic.initial import draw
-from neuroplastic.plastic.kernels import NORMALISERS
+from neuroplastic.plastic.kernels import BACKENDS, NORMALISERS
 from neuroplastic.plastic.modulation import MODULATIONS
 
 ACTIVATIONS = {
@@ -153,6 +153,10 @@ NETWORK = {
     "activation": [*ACTIVATIONS],
     "output_activation": ["tanh", "linear"],
 }
+
+
+HERE = [backend for backend in BACKENDS if backend != "gpu" or not torch.cuda.is_available()]
+"""Backends that compute with tensors of the CPU; where there is a GPU, the tests of `gpu/` say the same of its own."""
 
 
 def check_normalisers(layer_of, device: str | torch.device = "cpu"):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from by_hand import any_floats, check_tanh
+from by_hand import HERE, any_floats, check_tanh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from some_fronts import PAPER, PICTURE, SMALL, SMALL_PICTURE, fronts, random_filters
@@ -17,7 +17,6 @@ from torch.nn.functional import conv2d, max_pool2d
 from neuroplastic.errors import ArgumentError, ShapeError, UnknownNameError
 from neuroplastic.plastic import ConvolutionalFront, HebbianRule, PlasticNetwork, rules
 from neuroplastic.plastic.front import convolve
-from neuroplastic.plastic.kernels import BACKENDS
 
 ANY = fronts(most=(9, 5, 3, 3), beyond=20)
 
@@ -43,7 +42,7 @@ def test_the_papers_front_and_genome():
     assert list(network.layout)[:3] == ["front.conv0", "front.conv1", "layer0.A"]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 def test_a_front_by_hand(backend):
     """Two filters of 1 x 2 pixels' weights over a picture of 3 x 4; the last column is left over by the pool."""
     picture = torch.tensor([[1.0, 2, 4, 0], [0, 1, 1, 3], [5, 0, 2, 2]])
@@ -103,7 +102,7 @@ def test_the_fused_front_is_the_reference_at_any_size(made, seed):
 
 @pytest.mark.parametrize(
     ("front", "picture", "backend"),
-    [(PAPER, PICTURE, "cpu"), (PAPER, PICTURE, "reference"), *((SMALL, SMALL_PICTURE, name) for name in BACKENDS)],
+    [(PAPER, PICTURE, "cpu"), (PAPER, PICTURE, "reference"), *((SMALL, SMALL_PICTURE, name) for name in HERE)],
 )
 def test_a_row_does_not_depend_on_the_others(front, picture, backend, generator):
     """Bit for bit: in any order and number, alone, and after others whose numbers are lost."""
@@ -119,7 +118,7 @@ def test_a_row_does_not_depend_on_the_others(front, picture, backend, generator)
         assert torch.equal(alone.step(pictures[[row]], torch.tensor([0]))[0], features[row])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 def test_fronts_that_take_the_place_of_others(backend, generator):
     first, second = (random_filters(SMALL, SMALL_PICTURE, rows, generator) for rows in (4, 2))
     rows, pictures = torch.tensor([3, 1]), torch.rand(4, *SMALL_PICTURE, generator=generator)
@@ -139,7 +138,7 @@ def test_fronts_that_take_the_place_of_others(backend, generator):
 def test_what_is_lost_is_lost_in_both(poison, generator):
     filters, picture = random_filters(SMALL, SMALL_PICTURE, 1, generator), torch.rand(1, *SMALL_PICTURE)
     picture[0, 0, 0, 1] = poison  # one window of the first stage sees it
-    lost = [SMALL.birth(SMALL_PICTURE, filters, b).step(picture, torch.tensor([0])).isnan() for b in BACKENDS]
+    lost = [SMALL.birth(SMALL_PICTURE, filters, b).step(picture, torch.tensor([0])).isnan() for b in HERE]
     assert all(torch.equal(lost[0], other) for other in lost)
     assert not lost[0].all()
     assert lost[0].any() == math.isnan(poison)
@@ -153,7 +152,7 @@ def test_tanh_is_accurate(generator):
     check_tanh(living.step(x.view(1, 1, -1, 1), torch.tensor([0]))[0], x)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 @pytest.mark.parametrize("rule", [HebbianRule("ABCD+lr", "max"), rules["static"]()])
 def test_a_network_behind_a_front_is_the_network_fed_with_its_features(backend, rule, generator):
     """Also after half of the lives were replaced; and the filters never change."""
@@ -204,7 +203,7 @@ def test_fronts_can_be_sent(generator):
     assert torch.equal(again.act(pictures, torch.zeros(1), [1]), network.act(pictures, torch.zeros(1), [1]))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 def test_no_rows_have_no_features(backend, generator):
     living = SMALL.birth(SMALL_PICTURE, random_filters(SMALL, SMALL_PICTURE, 2, generator), backend)
     none = living.step(torch.zeros(0, *SMALL_PICTURE), torch.zeros(0, dtype=torch.int64))
@@ -241,7 +240,7 @@ def test_observations_that_are_no_pictures():
         PAPER.birth(PICTURE, {}, "tpu")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 @pytest.mark.parametrize("front", [SMALL, ConvolutionalFront([16], [1], [1], [1])])
 def test_features_that_were_given_stay_as_they_are(backend, front, generator):
     picture = (16, 16, 2)

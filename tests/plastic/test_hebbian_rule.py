@@ -4,15 +4,15 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
+from by_hand import HERE
 
 from neuroplastic.errors import ArgumentError, UnknownNameError
 from neuroplastic.plastic import HebbianRule, Layer, rules
-from neuroplastic.plastic.kernels import BACKENDS
 
 SUBSETS = ["".join(letters) for n in range(5) for letters in itertools.combinations("ABCD", n)]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HERE)
 def test_b_belongs_to_pre_and_c_to_post(backend):
     """Two inputs (1, ½), three outputs (0, 2, -4), then Δw_ij = B o_i repeats along j and Δw_ij = C o_j along i."""
     weights = torch.tensor([[[0.0, 0.0], [1.0, 2.0], [-4.0, 0.0]]])

@@ -234,7 +234,8 @@ class RewardedRule(Rule):
         return Layout((("lr", (outputs, inputs)),))
 
     def birth(self, layer, coefficients, seeds):
-        return RewardedLayer(draw("uniform", layer.name, layer.inputs, layer.outputs, seeds), coefficients["lr"])
+        weights = draw("uniform", layer.name, layer.inputs, layer.outputs, seeds).to(layer.device)
+        return RewardedLayer(weights, coefficients["lr"])
 
 
 def test_a_rule_of_ones_own_sees_the_reward():

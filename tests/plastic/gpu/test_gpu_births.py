@@ -98,8 +98,8 @@ def test_steps_of_all_lives_are_steps_of_each(generator):
     for network in made:
         network.birth(genomes[:3], range(3))
     together, apart = made
-    order = [0, 1, 2]
-    for step in range(24 if CUDA else 4):
+    order, asked, there = [0, 1, 2], None, None
+    for step in range(24 if CUDA else 5):
         if step % 6 == 3:
             for network in made:
                 network.birth(genomes[3:], [7, 8], [2, 0])
@@ -110,6 +110,9 @@ def test_steps_of_all_lives_are_steps_of_each(generator):
                 network.freeze([1])
                 network.assign("layer0", [2], torch.ones(1, 4, 5))
         seen, rewards = torch.randn(3, 5, generator=generator), torch.zeros(3)
+        before = there if order == asked else None
+        asked, there = order, together._found(order)[1]
+        assert before is None or there is before, "the record of a step reads these rows"
         outputs = together.act(seen, rewards, order)
         for n, row in enumerate(order):
             assert torch.equal(apart.act(seen[[n]], rewards[[n]], [row])[0], outputs[n])
