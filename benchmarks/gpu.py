@@ -367,6 +367,8 @@ def main() -> None:
         parts += [partial(fused, network, scale, clock, bandwidth), partial(settings, network, scale, clock)]
     parts += [partial(agent_steps, scale, clock, bandwidth), partial(car_racing, scale, clock)]
     lines: list[dict[str, Any]] = []
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
     for part in parts:
         with torch.inference_mode():
             lines += part()

@@ -23,6 +23,8 @@ from neuroplastic.experiment.store import Address, located
 from neuroplastic.genome import Layout
 from neuroplastic.learners.base import Learner
 
+_START = f"{0:08d}.safetensors"  # the checkpoint of a run that has no generation yet
+
 KEEP = 3
 """Checkpoints kept, newest first: enough that a damaged one costs little."""
 
@@ -30,8 +32,8 @@ KEEP = 3
 UNBEGUN = {".lock", ".recipe.toml.part"}
 """What a folder may hold in which no run has begun: a crash can leave that."""
 
-REFUSED = UNBEGUN | {"recipe.toml", "metrics.jsonl", "checkpoints"}
-"""What it holds when the run was refused, or stopped, before its first generation."""
+REFUSED = UNBEGUN | {"recipe.toml", "metrics.jsonl", "checkpoints", "center.safetensors", "best.safetensors"}
+"""What it may hold when the run was refused, or stopped, before its first generation was complete."""
 
 
 class RunFolder:
@@ -77,6 +79,8 @@ class RunFolder:
             lock = _lock(path)
             try:
                 _check_unbegun(path)  # of two that create it at once, one has the lock, and the other finds its recipe
+                for left in (path / "checkpoints" / _START, path / "center.safetensors", path / "best.safetensors"):
+                    left.unlink(missing_ok=True)  # of another recipe, perhaps
                 storage.write_bytes(path / "recipe.toml", recipe.to_toml().encode())
                 (path / "checkpoints").mkdir(exist_ok=True)
                 return cls(path, recipe, lock)
@@ -280,18 +284,18 @@ def read_metrics(address: Address) -> list[dict[str, float]]:
 
 
 def _is_unbegun(path: Path) -> bool:
-    """Whether a run may begin there: no generation has been made, and nothing else lies there."""
+    """Whether a run may begin there: no generation is complete, and nothing else lies there."""
     if not path.is_dir():
         return not path.exists()
     names = {entry.name for entry in path.iterdir()}
     if names <= UNBEGUN:
         return True
-    metrics, checkpoints = path / "metrics.jsonl", path / "checkpoints"
+    metrics, checkpoints = path / "metrics.jsonl", (path / "checkpoints").glob("*")
     return (
         names <= REFUSED
         and ".lock" in names  # a recipe.toml alone may be somebody's work
         and not (metrics.exists() and metrics.stat().st_size)
-        and not (checkpoints.exists() and any(checkpoints.iterdir()))
+        and all(file.name == _START for file in checkpoints)
     )
 
 

@@ -278,10 +278,10 @@ class Controlled:
     def weights(self) -> dict[str, Tensor]:
         return self.network.weights()
 
-    def check_room(self, lives: int) -> None:
+    def check_room(self, lives: int, processes: int = 1) -> None:
         """As of the network, if it has a device whose memory it knows."""
         if check := getattr(self.network, "check_room", None):
-            check(lives)
+            check(lives, processes)
 
     def close(self) -> None:
         """As of the network, if it holds anything."""

@@ -66,13 +66,14 @@ def device_of(backend: str, device: str | None) -> torch.device:
     return found
 
 
-def check_room(device: torch.device, lives: int, life_bytes: int, fixed_bytes: int = 0) -> None:
+def check_room(device: torch.device, lives: int, life_bytes: int, fixed_bytes: int = 0, processes: int = 1) -> None:
     """Refuses more lives than a GPU has memory for.
 
     Args:
-        lives: B.
+        lives: B, in each process.
         life_bytes: memory of each.
-        fixed_bytes: memory of all that does not grow with lives.
+        fixed_bytes: memory of a process that does not grow with lives.
+        processes: that share the GPU.
 
     Raises:
         DeviceError: the GPU is not there; or it has not enough memory: then the error names the batch that would fit.
@@ -80,16 +81,17 @@ def check_room(device: torch.device, lives: int, life_bytes: int, fixed_bytes: i
     check_device(device)
     free = torch.cuda.mem_get_info(device)[0]
     held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch's allocator, unused
-    refuse_too_many(str(device), free + held, lives, life_bytes, fixed_bytes)
+    refuse_too_many(str(device), free + held, lives, life_bytes, fixed_bytes, processes)
 
 
-def refuse_too_many(device: str, free: int, lives: int, life_bytes: int, fixed_bytes: int) -> None:
+def refuse_too_many(device: str, free: int, lives: int, life_bytes: int, fixed_bytes: int, processes: int = 1) -> None:
     """`check_room`, of a device with so many bytes ``free``."""
-    fits = max(0, int((1 - _SPARE) * free - fixed_bytes) // life_bytes)
+    fits = max(0, int((1 - _SPARE) * free - processes * fixed_bytes) // (processes * life_bytes))
     if lives > fits:
+        each = f" in each of {processes} processes" if processes > 1 else ""
         raise DeviceError(
-            f"batch: expected at most {fits:,} lives, for which {device} has room ({free / 1e9:.1f} GB are free, and a "
-            f"life takes {life_bytes / 1e6:.2f} MB); got {lives:,}"
+            f"batch: expected at most {fits:,} lives{each}, for which {device} has room ({free / 1e9:.1f} GB are free, "
+            f"and a life takes {life_bytes / 1e6:.2f} MB); got {lives:,}"
         )
 
 

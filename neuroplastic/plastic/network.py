@@ -248,14 +248,14 @@ class PlasticNetwork:
 
         return made(array, self.device)
 
-    def check_room(self, lives: int) -> None:
-        """Refuses so many lives at once if the device has not enough memory for them.
+    def check_room(self, lives: int, processes: int = 1) -> None:
+        """Refuses so many lives at once, in each of some processes, if the device has not enough memory for them.
 
         Raises:
             DeviceError: it says how many there is room for.
         """
         if self.device.type == "cuda":
-            check_room(self.device, lives, self.life_bytes, 8 * self.layout.size)
+            check_room(self.device, lives, self.life_bytes, 8 * self.layout.size, processes)
 
     @property
     def life_bytes(self) -> int:

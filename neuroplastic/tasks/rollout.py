@@ -138,7 +138,7 @@ class RolloutTask:
         """
         try:
             if check := getattr(self._policy(), "check_room", None):
-                check(processes * self.batch)
+                check(self.batch, processes)
         finally:
             self.close()
 

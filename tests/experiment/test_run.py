@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from runs import Quiet, assert_same, create, killed, recipe_of, run
 from safetensors.numpy import load_file, save_file
 
-from neuroplastic.errors import NeuroplasticError, RecipeError, RunError, TrialError
+from neuroplastic.errors import ArgumentError, NeuroplasticError, RecipeError, RunError, TrialError
 from neuroplastic.experiment.run import KEEP, RunFolder, read_metrics
 
 
@@ -221,11 +222,28 @@ def test_one_call_begins_a_run_whose_creation_was_cut_anywhere(
 def test_a_run_that_was_refused_is_begun_by_a_better_command(start, tmp_path: Path, tiny: dict[str, Any]) -> None:
     """Nothing was made there yet, so the folder is free for another recipe; and it is once only."""
     path = tmp_path / "run"
-    with pytest.raises(NeuroplasticError, match="task.env"):
-        run(create(path, tiny, "task.env=CartPol-v1"))
+    cars = ["task.env=neuroplastic_envs:neuroplastic/CarRacing-v0", 'task.env_options={observation="grey"}']
+    with pytest.raises(ArgumentError, match="evaluate.megabytes"):
+        run(create(path, tiny, *cars, "evaluate.megabytes=1"))
+    assert (path / "recipe.toml").exists()
     assert run(start(path, recipe_of(tiny, "generations=1")))
     with pytest.raises(NeuroplasticError, match="--resume|the same recipe"):
         start(path, recipe_of(tiny, "generations=1", "seed=8"))
+
+
+@pytest.mark.parametrize("start", [RunFolder.create, RunFolder.open_or_create])
+def test_a_run_that_stopped_in_its_first_generation_is_begun_by_another(
+    start, tmp_path: Path, tiny: dict[str, Any], whole: Path
+) -> None:
+    class AtOnce(Quiet):
+        def begin(self, *_: object) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    path = tmp_path / "run"
+    assert not run(create(path, tiny, "seed=8", "task.batch=2"), AtOnce())
+    assert {file.name for file in (path / "checkpoints").iterdir()} == {"00000000.safetensors"}
+    assert run(start(path, recipe_of(tiny)))
+    assert_same(path, whole)
 
 
 def test_a_recipe_that_lies_alone_in_a_folder_is_somebodys(tmp_path: Path, tiny: dict[str, Any]) -> None:

@@ -65,18 +65,24 @@ def test_how_much_memory_a_life_takes(options, generator):
     free=st.integers(0, 2**40),
     life_bytes=st.integers(1, 2**32),
     fixed_bytes=st.integers(0, 2**36),
+    processes=st.integers(1, 16),
     more=st.integers(1, 9),
 )
-def test_the_batch_that_is_named_fits(free, life_bytes, fixed_bytes, more):
-    """And one life more does not."""
-    with pytest.raises(DeviceError, match="batch: expected at most .* lives, for which cuda:3 has room") as refused:
-        refuse_too_many("cuda:3", free, 2**50, life_bytes, fixed_bytes)
+def test_the_batch_that_is_named_fits(free, life_bytes, fixed_bytes, processes, more):
+    """In each process; and one life more in each does not."""
+
+    def check(lives):
+        refuse_too_many("cuda:3", free, lives, life_bytes, fixed_bytes, processes)
+
+    with pytest.raises(DeviceError, match="batch: expected at most .* lives.*, for which cuda:3 has room") as refused:
+        check(2**50)
+    assert ("processes" in str(refused.value)) == (processes > 1)
     fits = int(re.findall(r"at most ([\d,]+) lives", str(refused.value))[0].replace(",", ""))
-    refuse_too_many("cuda:3", free, fits, life_bytes, fixed_bytes)
-    assert fits * life_bytes + fixed_bytes <= free or fits == 0
-    assert (fits + 1) * life_bytes + fixed_bytes > 0.9 * free
+    check(fits)
+    assert processes * (fits * life_bytes + fixed_bytes) <= free or fits == 0
+    assert processes * ((fits + 1) * life_bytes + fixed_bytes) > 0.9 * free
     with pytest.raises(DeviceError, match=rf"got {fits + more:,}$"):
-        refuse_too_many("cuda:3", free, fits + more, life_bytes, fixed_bytes)
+        check(fits + more)
 
 
 @pytest.mark.parametrize(
