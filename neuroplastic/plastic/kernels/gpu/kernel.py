@@ -57,7 +57,7 @@ class Tile(NamedTuple):
 def tile_of(inputs: int, outputs: int) -> Tile:
     """About 2,048 synapses, of which few lie beyond the last input; 8 for each thread, and 4 or more of each chunk.
 
-    With 16 a thread, coefficients that are made take up to 255 registers instead of 190, and some spill.
+    With 16 a thread, coefficients that are made take up to 255 registers instead of 214, and some spill.
     """
     sizes = [size for size in (1 << power for power in range(3, 32)) if -(-inputs // size) <= 8]
     sizes = [size for size in sizes if size >= 32 or size >= inputs]
